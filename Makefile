@@ -1,0 +1,56 @@
+# Every command of the project; `make` alone lists them.
+# The machine brings make, git and Python 3.11 or newer with venv and pip; the rest goes into .venv.
+
+HOST ?= 127.0.0.1
+PORT ?= 8000
+# The first Python that is new enough: `make setup PYTHON=python3.13` chooses another.
+PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
+	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
+COMPILE = .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes $(UPGRADE)
+
+# What another virtual environment of the shell says must not reach this one.
+unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME
+export UV_CUSTOM_COMPILE_COMMAND = make lock
+
+.PHONY: help setup run test check format revision migrate lock
+
+help: ## List the commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
+
+setup: .venv/ready ## Create .venv with the locked packages
+
+.venv/ready: requirements-uv.txt requirements-dev.txt pyproject.toml
+	$(if $(PYTHON),,$(error Python 3.11 or newer is needed, as python3 or with PYTHON=/path/to/python))
+	$(PYTHON) -m venv --clear .venv
+	.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-uv.txt
+	.venv/bin/uv pip install --quiet --python .venv --require-hashes -r requirements-dev.txt
+	.venv/bin/uv pip install --quiet --python .venv --no-deps --editable .
+	@touch $@
+
+run: setup ## Migrate the database and serve it on http://HOST:PORT, with reload
+	@.venv/bin/app run --reload --host "$(HOST)" --port "$(PORT)"
+
+test: setup ## Run the tests on a throw-away database
+	@.venv/bin/pytest --numprocesses auto --maxprocesses 8
+
+check: setup ## All that CI runs: format, lint, types, imports, migrations, tests with coverage
+	.venv/bin/ruff format --check
+	.venv/bin/ruff check
+	.venv/bin/mypy
+	.venv/bin/lint-imports
+	.venv/bin/pytest --numprocesses auto --maxprocesses 8 --cov --cov-report=term
+
+format: setup ## Format the code and mend what ruff can mend
+	.venv/bin/ruff format
+	.venv/bin/ruff check --fix
+
+revision: setup ## Write the revision of a model change: make revision m="Add is_active to User"
+	@.venv/bin/alembic revision --autogenerate -m "$(m)"
+
+migrate: setup ## Upgrade the database to the newest revision
+	@.venv/bin/alembic upgrade head
+
+lock: setup ## Write the lock files from pyproject.toml: make lock UPGRADE=--upgrade takes the newest
+	$(COMPILE) pyproject.toml -o requirements.txt
+	$(COMPILE) pyproject.toml --group dev --constraints requirements.txt -o requirements-dev.txt
+	echo uv | $(COMPILE) - -o requirements-uv.txt

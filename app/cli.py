@@ -1,0 +1,4 @@
+"""The `app` command."""
+
+
+def main() -> None: ...
