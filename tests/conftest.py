@@ -3,18 +3,30 @@
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from uuid import uuid4
 
 import psycopg
 import pytest
+from alembic import command
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+from fastapi import FastAPI
+from httpx2 import ASGITransport, AsyncClient
 from psycopg import sql
-from sqlalchemy import URL, make_url
+from sqlalchemy import URL, NullPool, make_url
+from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
+from sqlmodel.ext.asyncio.session import AsyncSession
 
+from app.database import Database
 from app.embedded import running_server
+from app.main import create_app
+from app.settings import Settings
+from tests.factories import HASHER
 
+ROOT = Path(__file__).parent.parent
 _server = ExitStack()
 _SERVER_URL = "TEST_SERVER_URL"
 
@@ -69,7 +81,76 @@ def create_database(server_url: URL) -> Iterator[Callable[[], URL]]:
         names.pop()
 
 
+@pytest.fixture(scope="session")
+def migrated_database(create_database: Callable[[], URL]) -> URL:
+    """The URL of a database built as production's is: by the revisions. Tests leave it empty."""
+    url = create_database()
+    command.upgrade(alembic_config(url), "head")
+    return url
+
+
 @pytest.fixture
 def empty_database(create_database: Callable[[], URL]) -> URL:
     """The URL of a new database with no table in it."""
     return create_database()
+
+
+def alembic_config(url: URL) -> Config:
+    """Make Alembic's commands work on this database."""
+    config = Config(ROOT / "alembic.ini")
+    text = url.render_as_string(hide_password=False)
+    config.set_main_option("sqlalchemy.url", text.replace("%", "%%"))
+    return config
+
+
+class RolledBackDatabase(Database):
+    """Transactions that are savepoints of one transaction, which is never committed."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+
+    def new_session(self, *, read_only: bool) -> AsyncSession:
+        return AsyncSession(
+            self._connection,
+            expire_on_commit=False,
+            join_transaction_mode="create_savepoint",
+            autoflush=not read_only,
+        )
+
+
+@pytest.fixture
+async def database(migrated_database: URL) -> AsyncIterator[Database]:
+    engine = create_async_engine(migrated_database, poolclass=NullPool)
+    async with engine.connect() as connection, connection.begin() as transaction:
+        yield RolledBackDatabase(connection)
+        await transaction.rollback()
+
+
+@pytest.fixture
+async def session(database: Database) -> AsyncIterator[AsyncSession]:
+    """A session whose every change is undone after the test."""
+    async with database.new_session(read_only=False) as session:
+        yield session
+
+
+@pytest.fixture
+def app(database: Database) -> FastAPI:
+    """The service on the test's own transaction, with a hasher that is fast rather than safe."""
+    app = create_app(Settings(_env_file=None))
+    app.state.database = database
+    app.state.hasher = HASHER
+    app.state.revisions = frozenset(ScriptDirectory(str(ROOT / "migration")).get_heads())
+    return app
+
+
+@pytest.fixture
+async def client(app: FastAPI) -> AsyncIterator[AsyncClient]:
+    """An anonymous HTTP client; `sign_in(client, user)` makes it another's."""
+    async with new_client(app) as client:
+        yield client
+
+
+def new_client(app: FastAPI) -> AsyncClient:
+    """Make a client that sees a 500 answer, as the network would, instead of the exception."""
+    transport = ASGITransport(app, raise_app_exceptions=False)
+    return AsyncClient(transport=transport, base_url="http://test")

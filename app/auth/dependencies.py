@@ -1,0 +1,77 @@
+"""Who is calling: add `CurrentUser` to a route and it needs a login."""
+
+from typing import Annotated, ClassVar
+
+from fastapi import Depends, Request
+from fastapi.security import OAuth2PasswordBearer
+
+from app.auth.passwords import PasswordHasher
+from app.auth.service import Client, Login, RecentLoginRequired, authenticate
+from app.errors import Forbidden, Unauthenticated
+from app.routing import SessionDep
+from app.users.models import User
+
+# Errors are this module's own, since FastAPI's answer is no problem document.
+_bearer = OAuth2PasswordBearer(tokenUrl="/api/v1/auth/login", auto_error=False)
+
+
+class NotAuthenticated(Unauthenticated):
+    """An access token is needed."""
+
+    headers: ClassVar = {"WWW-Authenticate": "Bearer"}
+
+
+class SuperuserRequired(Forbidden):
+    """Only superusers may do this."""
+
+
+async def get_current_login(
+    session: SessionDep, token: Annotated[str | None, Depends(_bearer)]
+) -> Login:
+    if not token:
+        raise NotAuthenticated
+    return await authenticate(session, token)
+
+
+CurrentLogin = Annotated[Login, Depends(get_current_login)]
+
+
+async def get_recent_login(login: CurrentLogin) -> Login:
+    if not login.is_recent:
+        raise RecentLoginRequired
+    return login
+
+
+RecentLogin = Annotated[Login, Depends(get_recent_login)]
+
+
+async def get_current_user(login: CurrentLogin) -> User:
+    return login.user
+
+
+CurrentUser = Annotated[User, Depends(get_current_user)]
+
+
+async def get_superuser(user: CurrentUser) -> User:
+    if not user.is_superuser:
+        raise SuperuserRequired
+    return user
+
+
+Superuser = Annotated[User, Depends(get_superuser)]
+
+
+async def get_hasher(request: Request) -> PasswordHasher:
+    hasher: PasswordHasher = request.app.state.hasher
+    return hasher
+
+
+HasherDep = Annotated[PasswordHasher, Depends(get_hasher)]
+
+
+async def get_client(request: Request) -> Client:
+    user_agent = request.headers.get("user-agent", "")[:255]
+    return Client(request.client.host if request.client else None, user_agent or None)
+
+
+ClientDep = Annotated[Client, Depends(get_client)]

@@ -1,0 +1,64 @@
+"""Password hashing, off the event loop and bounded."""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+from unicodedata import normalize
+
+from pwdlib import PasswordHash
+from pwdlib.hashers.argon2 import Argon2Hasher
+from pydantic import SecretStr
+
+from app.errors import Unavailable
+from app.users.service import NO_PASSWORD
+
+_T = TypeVar("_T")
+_WAITING_PER_THREAD = 32  # at 50 ms each, the last one waits 1.6 s
+
+
+class PasswordHasher:
+    """Argon2id with t=1, p=1 (OWASP Password Storage Cheat Sheet).
+
+    `memory` is in KiB. At most `threads` passwords are hashed at a time, and some wait; beyond
+    that `Unavailable` is raised, so that a flood of logins slows down nothing else.
+    """
+
+    def __init__(self, *, memory: int, threads: int) -> None:
+        argon2id = Argon2Hasher(time_cost=1, memory_cost=memory, parallelism=1)
+        self._hasher = PasswordHash([argon2id])
+        self._nobodys = self._hasher.hash("the password of no user")
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="password")
+        self._places = threads * (1 + _WAITING_PER_THREAD)
+
+    async def hash(self, password: SecretStr) -> str:
+        return await self._run(lambda: self._hasher.hash(_text(password)))
+
+    async def verify(self, password: SecretStr, hashed_password: str) -> bool:
+        """Check a password. `NO_PASSWORD` takes as long as any other, and answers no.
+
+        The equal time keeps a caller from learning which addresses have an account.
+        """
+        known = hashed_password != NO_PASSWORD
+        target = hashed_password if known else self._nobodys
+        return await self._run(lambda: self._hasher.verify(_text(password), target)) and known
+
+    async def _run(self, work: Callable[[], _T]) -> _T:
+        if self._places == 0:
+            raise Unavailable
+        self._places -= 1
+        running = asyncio.get_running_loop().run_in_executor(self._threads, work)
+        # Not in a `finally`: a client that hangs up frees no thread.
+        running.add_done_callback(self._free_place)
+        return await running
+
+    def _free_place(self, _: object) -> None:
+        self._places += 1
+
+    def close(self) -> None:
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+
+def _text(password: SecretStr) -> str:
+    """Return the password in NFC, since keyboards differ in how they compose (NIST SP 800-63B)."""
+    return normalize("NFC", password.get_secret_value())

@@ -1,0 +1,52 @@
+"""What clients send and receive to sign up, sign in, and see where they are signed in."""
+
+import uuid
+from datetime import datetime
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, SecretStr
+from sqlmodel import Field
+
+from app.schemas import Email, Input, Line
+
+NewPassword = Annotated[SecretStr, Field(min_length=15, max_length=128)]
+"""15 code points or more, without a rule for their composition (NIST SP 800-63B-4, 3.1.1.2)."""
+
+Password = Annotated[SecretStr, Field(min_length=1, max_length=1024)]
+"""One that exists already, whatever the rules were then."""
+
+
+class SignUp(Input):
+    email: Email = Field(max_length=255)
+    password: NewPassword
+    full_name: Line | None = Field(default=None, max_length=255)
+
+
+class LoginForm(BaseModel):
+    """The form of OAuth 2.0's password grant (RFC 6749, section 4.3.2)."""
+
+    grant_type: Literal["password"] | None = None
+    username: str = Field(max_length=1024, description="The e-mail address")
+    password: Password
+
+
+class PasswordChange(Input):
+    current_password: Password
+    new_password: NewPassword
+
+
+class TokenPublic(BaseModel):
+    access_token: str
+    token_type: Literal["bearer"] = "bearer"  # noqa: S105  # the type, not a token
+    expires_at: datetime
+
+
+class LoginSessionPublic(BaseModel):
+    id: uuid.UUID
+    created_at: datetime
+    last_used_at: datetime
+    expires_at: datetime
+    address: str | None
+    user_agent: str | None
+    current: bool
+    """Whether this request was made with it."""

@@ -1,0 +1,233 @@
+"""Signing up, signing in, and recognizing who is signed in.
+
+A token is opaque; only its hash is stored. Every request looks it up together with its user, so a
+revoked session, a deactivated or a demoted user is noticed at once.
+"""
+
+import re
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from hashlib import sha256
+from http import HTTPStatus
+from secrets import token_urlsafe
+from typing import ClassVar, NamedTuple
+
+from sqlalchemy import ColumnElement, and_, delete, func, insert, update
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from app.auth.models import LoginSession
+from app.auth.passwords import PasswordHasher
+from app.auth.schemas import LoginForm, LoginSessionPublic, PasswordChange, SignUp, TokenPublic
+from app.database import release_connection
+from app.errors import Forbidden, NotFound, ServiceError, Unauthenticated
+from app.schemas import find_canonical_email
+from app.users import service as users
+from app.users.models import User
+from app.users.schemas import UserCreate, UserUpdate
+
+IDLE_LIFETIME = timedelta(days=7)
+LIFETIME = timedelta(days=30)
+RECENT = timedelta(minutes=15)
+SESSIONS_PER_USER = 20
+_USE_WRITTEN_AFTER = timedelta(minutes=5)  # `last_used_at` is this exact, for far fewer writes
+_TOKEN = re.compile(r"ust_[A-Za-z0-9_-]{43}")  # 32 random bytes
+
+
+class InvalidCredentials(Unauthenticated):
+    """Wrong e-mail address or password."""
+
+    headers: ClassVar = {"WWW-Authenticate": "Bearer"}
+
+
+class InvalidToken(Unauthenticated):
+    """The access token is not valid, or no longer."""
+
+    headers: ClassVar = {"WWW-Authenticate": 'Bearer error="invalid_token"'}
+
+
+class IncorrectPassword(ServiceError):
+    """The current password is not correct."""
+
+    status = HTTPStatus.BAD_REQUEST
+
+
+class RecentLoginRequired(Forbidden):
+    """A login of the last 15 minutes is needed; sign in again."""
+
+
+class SessionNotFound(NotFound):
+    """No such login session."""
+
+
+class Client(NamedTuple):
+    """Where a login comes from, for its owner to recognize it."""
+
+    address: str | None
+    user_agent: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """Who is calling, and with which login session."""
+
+    user: User
+    session_id: uuid.UUID
+    is_recent: bool
+
+
+async def sign_up(session: AsyncSession, hasher: PasswordHasher, data: SignUp) -> User:
+    """Add a user with a password, or raise `EmailTaken`."""
+    hashed_password = await hasher.hash(data.password)
+    user = UserCreate(email=data.email, full_name=data.full_name)
+    return await users.create_user(session, user, hashed_password=hashed_password)
+
+
+async def log_in(
+    session: AsyncSession, hasher: PasswordHasher, form: LoginForm, client: Client
+) -> TokenPublic:
+    """Start a login session, or raise `InvalidCredentials`."""
+    email = find_canonical_email(form.username)
+    user = await users.find_user_by_email(session, email or "")
+    hashed_password = user.hashed_password if user else users.NO_PASSWORD
+    await release_connection(session)
+    if not await hasher.verify(form.password, hashed_password) or user is None:
+        raise InvalidCredentials
+    if not await _lock_user(session, user.id, hashed_password):
+        raise InvalidCredentials
+    return await _start_session(session, user.id, client)
+
+
+async def _lock_user(session: AsyncSession, user_id: uuid.UUID, hashed_password: str) -> bool:
+    """Lock the user if it is active and still has this password, which was verified meanwhile."""
+    user = select(User.id).where(
+        User.id == user_id, User.hashed_password == hashed_password, col(User.is_active)
+    )
+    return (await session.exec(user.with_for_update(key_share=True))).first() is not None
+
+
+async def _start_session(session: AsyncSession, user_id: uuid.UUID, client: Client) -> TokenPublic:
+    token = f"ust_{token_urlsafe(32)}"
+    new = insert(LoginSession).values(
+        user_id=user_id,
+        token_hash=_hash(token),
+        expires_at=func.now() + LIFETIME,
+        address=client.address,
+        user_agent=client.user_agent,
+    )
+    expires_at: datetime = (
+        await session.exec(new.returning(col(LoginSession.expires_at)))
+    ).scalar_one()
+    await _drop_surplus_sessions(session, user_id)
+    return TokenPublic(access_token=token, expires_at=expires_at)
+
+
+async def _drop_surplus_sessions(session: AsyncSession, user_id: uuid.UUID) -> None:
+    """End what has expired, and of the rest what was used least recently."""
+    mine = select(LoginSession.id).where(LoginSession.user_id == user_id)
+    surplus = mine.order_by(
+        _is_live().desc(),
+        col(LoginSession.last_used_at).desc(),
+        col(LoginSession.created_at).desc(),
+    ).offset(SESSIONS_PER_USER)
+    await session.exec(delete(LoginSession).where(col(LoginSession.id).in_(surplus)))
+
+
+def _is_live() -> ColumnElement[bool]:
+    return and_(
+        col(LoginSession.expires_at) > func.now(),
+        col(LoginSession.last_used_at) > func.now() - IDLE_LIFETIME,
+    )
+
+
+async def authenticate(session: AsyncSession, token: str) -> Login:
+    """Return who a token belongs to, or raise `InvalidToken`.
+
+    A token of the wrong form is refused without a query.
+    """
+    if _TOKEN.fullmatch(token) is None:
+        raise InvalidToken
+    now = func.now()
+    found = await session.exec(
+        select(
+            User,
+            LoginSession.id,
+            col(LoginSession.authenticated_at) > now - RECENT,
+            col(LoginSession.last_used_at) < now - _USE_WRITTEN_AFTER,
+        )
+        .join(LoginSession, col(LoginSession.user_id) == User.id)
+        .where(LoginSession.token_hash == _hash(token), _is_live(), col(User.is_active))
+    )
+    row = found.one_or_none()
+    if row is None:
+        raise InvalidToken
+    user, session_id, is_recent, is_use_due = row
+    if is_use_due:
+        used = update(LoginSession).where(col(LoginSession.id) == session_id)
+        await session.exec(used.values(last_used_at=now))
+    return Login(user, session_id, is_recent)
+
+
+async def change_password(
+    session: AsyncSession, hasher: PasswordHasher, login: Login, data: PasswordChange
+) -> None:
+    """Set a new password and end all other sessions, or raise `IncorrectPassword`."""
+    await release_connection(session)
+    old = login.user.hashed_password
+    if not await hasher.verify(data.current_password, old):
+        raise IncorrectPassword
+    new = await hasher.hash(data.new_password)
+    if not await _lock_user(session, login.user.id, old):
+        raise IncorrectPassword
+    user = update(User).where(col(User.id) == login.user.id)
+    await session.exec(user.values(hashed_password=new))
+    await end_other_sessions(session, login)
+
+
+async def list_sessions(session: AsyncSession, login: Login) -> Sequence[LoginSessionPublic]:
+    """Return the caller's live login sessions, the one used last first."""
+    found = await session.exec(
+        select(LoginSession)
+        .where(LoginSession.user_id == login.user.id, _is_live())
+        .order_by(col(LoginSession.last_used_at).desc(), col(LoginSession.id))
+    )
+    return [
+        LoginSessionPublic(**each.model_dump(), current=each.id == login.session_id)
+        for each in found
+    ]
+
+
+async def end_session(session: AsyncSession, login: Login, session_id: uuid.UUID) -> None:
+    """End one of the caller's sessions, or raise `SessionNotFound`."""
+    mine = delete(LoginSession).where(col(LoginSession.user_id) == login.user.id)
+    ended = await session.exec(mine.where(col(LoginSession.id) == session_id))
+    if ended.rowcount == 0:
+        raise SessionNotFound
+
+
+async def end_other_sessions(session: AsyncSession, login: Login) -> None:
+    mine = delete(LoginSession).where(col(LoginSession.user_id) == login.user.id)
+    await session.exec(mine.where(col(LoginSession.id) != login.session_id))
+
+
+async def end_all_sessions(session: AsyncSession, user_id: uuid.UUID) -> None:
+    """End every session of a user, or raise `UserNotFound`."""
+    await users.get_user(session, user_id)
+    await session.exec(delete(LoginSession).where(col(LoginSession.user_id) == user_id))
+
+
+async def administer_user(session: AsyncSession, user_id: uuid.UUID, data: UserUpdate) -> User:
+    """Change any user; one that is deactivated is signed out everywhere, for good.
+
+    Raises `UserNotFound` and `LastSuperuser`.
+    """
+    user = await users.administer_user(session, user_id, data)
+    if not user.is_active:
+        await end_all_sessions(session, user_id)
+    return user
+
+
+def _hash(token: str) -> bytes:
+    return sha256(token.encode()).digest()

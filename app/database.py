@@ -1,0 +1,168 @@
+"""The database: where it is, the engine, and one transaction for each request."""
+
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final, TypeVar
+
+from sqlalchemy import URL, make_url
+from sqlalchemy.engine import ExceptionContext
+from sqlalchemy.event import listen
+from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError
+from sqlalchemy.ext.asyncio import AsyncEngine, async_sessionmaker, create_async_engine
+from sqlalchemy.orm.exc import StaleDataError
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from app.embedded import running_server
+
+_T = TypeVar("_T")
+_EMBEDDED_FOLDER = Path(__file__).parent.parent / ".postgres"
+
+# What PostgreSQL is told for each connection; milliseconds.
+_SERVER_SETTINGS: Final = {
+    "timezone": "UTC",
+    "statement_timeout": "5000",
+    "lock_timeout": "2000",
+    "idle_in_transaction_session_timeout": "10000",
+}
+_POOL_TIMEOUT = 3  # seconds
+_ATTEMPTS = 3
+# serialization_failure, deadlock_detected, foreign_key_violation
+_ROLLED_BACK = {"40001", "40P01", "23503"}
+_CONNECTION_ERRORS = {"OperationalError", "ConnectionTimeout", "InterfaceError"}
+_UNAVAILABLE_CLASSES = {"08", "40", "53", "57"}  # connection, rollback, resources, intervention
+_UNAVAILABLE = {"25P03", "25P04", "55P03", "25006"}  # time limits, lock_not_available, read only
+_DRIVERS = {"postgresql": "postgresql+psycopg", "sqlite": "sqlite"}
+
+
+class DatabaseURLError(Exception):
+    """DATABASE_URL cannot be used; the message never repeats it, since it may hold a password."""
+
+
+@contextmanager
+def database_url(given: str | None) -> Iterator[URL]:
+    """Yield the URL of the database: the given one, or that of the embedded PostgreSQL."""
+    if given is not None:
+        yield _parse_url(given)
+        return
+    with running_server(_EMBEDDED_FOLDER) as url:
+        yield url.set(drivername=_DRIVERS["postgresql"])
+
+
+def _parse_url(given: str) -> URL:
+    try:
+        url = make_url(given)
+    except (ArgumentError, ValueError):
+        raise DatabaseURLError(
+            "DATABASE_URL is malformed; it looks like postgresql://user:password@host:5432/database"
+        ) from None
+    kind = {"postgres": "postgresql"}.get(url.get_backend_name(), url.get_backend_name())
+    if kind not in _DRIVERS:
+        raise DatabaseURLError(f"DATABASE_URL is of the kind {kind!r}; postgresql is supported")
+    return url.set(drivername=_DRIVERS[kind])
+
+
+class Database:
+    """One pool of connections, and the transactions that run on it."""
+
+    def __init__(self, url: URL, *, pool_size: int) -> None:
+        """Connect lazily. Raise `DatabaseURLError` for anything but PostgreSQL."""
+        if url.get_backend_name() != "postgresql":
+            raise DatabaseURLError("the service needs PostgreSQL; SQLite serves only Alembic")
+        self.engine = _create_engine(url, pool_size)
+        autocommit = self.engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._writing = async_sessionmaker(self.engine, class_=AsyncSession, expire_on_commit=False)
+        self._reading = async_sessionmaker(autocommit, class_=AsyncSession, expire_on_commit=False)
+
+    def new_session(self, *, read_only: bool) -> AsyncSession:
+        """Open a session; a reading one sees each statement's own snapshot and sends no BEGIN."""
+        return self._reading() if read_only else self._writing()
+
+    async def transact(
+        self, work: Callable[[AsyncSession], Awaitable[_T]], *, read_only: bool = False
+    ) -> _T:
+        """Run `work` in a transaction and commit it.
+
+        All of it runs again, three times at most, where that may give another answer and the
+        database has certainly kept nothing: after a serialization failure or a deadlock, when a
+        row it had read is gone by the time it is written, or referred to, and when the connection
+        was lost before COMMIT.
+        """
+        for remaining in reversed(range(_ATTEMPTS)):
+            async with self.new_session(read_only=read_only) as session:
+                committing = False
+                try:
+                    result = await work(session)
+                    committing = True
+                    await session.commit()
+                except (DBAPIError, StaleDataError) as error:
+                    if remaining and _is_worth_repeating(error, committing=committing):
+                        continue
+                    raise
+                return result
+        raise AssertionError("unreachable")
+
+    async def dispose(self) -> None:
+        await self.engine.dispose()
+
+
+def _create_engine(url: URL, pool_size: int) -> AsyncEngine:
+    options = " ".join(f"-c {name}={value}" for name, value in _SERVER_SETTINGS.items())
+    engine = create_async_engine(
+        url,
+        pool_size=pool_size,
+        max_overflow=0,
+        pool_timeout=_POOL_TIMEOUT,
+        pool_recycle=1800,
+        skip_autocommit_rollback=True,
+        hide_parameters=True,
+        connect_args={
+            "connect_timeout": 5,
+            "keepalives_idle": 30,
+            "keepalives_interval": 10,
+            "keepalives_count": 3,
+            "options": options,
+        },
+    )
+    listen(engine.sync_engine, "handle_error", _discard_outdated_plan)
+    return engine
+
+
+def _discard_outdated_plan(context: ExceptionContext) -> None:
+    """Drop connections whose prepared statements a migration has made unusable.
+
+    PostgreSQL refuses them for ever (`cached plan must not change result type`), and psycopg keeps
+    preparing under the same name. As a lost connection, the request is run again on a new one.
+    """
+    if "cached plan must not change" in str(context.original_exception):
+        context.is_disconnect = True
+
+
+async def release_connection(session: AsyncSession) -> None:
+    """End the transaction so far, so that slow work such as hashing holds no connection."""
+    await session.commit()
+
+
+def _sqlstate(error: DBAPIError) -> str | None:
+    state: str | None = getattr(error.orig, "sqlstate", None)
+    return state
+
+
+def _is_worth_repeating(error: DBAPIError | StaleDataError, *, committing: bool) -> bool:
+    if isinstance(error, StaleDataError) or _sqlstate(error) in _ROLLED_BACK:
+        return True
+    return error.connection_invalidated and not committing
+
+
+def is_unavailable(error: DBAPIError) -> bool:
+    """Tell whether the database is busy or absent, so that trying again later may help."""
+    state = _sqlstate(error)
+    if state is None:  # the connection failed; the server has said nothing
+        return error.connection_invalidated or type(error.orig).__name__ in _CONNECTION_ERRORS
+    return state[:2] in _UNAVAILABLE_CLASSES or state in _UNAVAILABLE
+
+
+def violates(error: IntegrityError, constraint: str) -> bool:
+    """Tell whether the database refused a row because of the named constraint."""
+    diagnostics = getattr(error.orig, "diag", None)
+    return getattr(diagnostics, "constraint_name", None) == constraint

@@ -1,0 +1,156 @@
+"""Errors the service raises on purpose, and the one place where errors become HTTP (RFC 9457)."""
+
+import re
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any, ClassVar
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from app.database import is_unavailable
+
+_RETRY_AFTER = {"Retry-After": "1"}  # seconds
+_FIELD_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
+
+
+class ServiceError(Exception):
+    """A request that was understood but refused.
+
+    A subclass chooses the status; its name in snake case is the `code` that clients read, and its
+    docstring the text that goes with it, unless the one who raises it says more.
+    """
+
+    status: ClassVar[HTTPStatus] = HTTPStatus.BAD_REQUEST
+    headers: ClassVar[Mapping[str, str]] = {}
+
+    @classmethod
+    def code(cls) -> str:
+        return re.sub(r"(?<!^)(?=[A-Z])", "_", cls.__name__).lower()
+
+    def __str__(self) -> str:
+        return super().__str__() or (self.__doc__ or "").strip()
+
+
+class Unauthenticated(ServiceError):
+    status = HTTPStatus.UNAUTHORIZED
+
+
+class Forbidden(ServiceError):
+    status = HTTPStatus.FORBIDDEN
+
+
+class NotFound(ServiceError):
+    status = HTTPStatus.NOT_FOUND
+
+
+class Conflict(ServiceError):
+    status = HTTPStatus.CONFLICT
+
+
+class Unavailable(ServiceError):
+    """The service is busy; try again."""
+
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+    headers: ClassVar = _RETRY_AFTER
+
+
+class FieldError(BaseModel):
+    loc: list[str | int]
+    msg: str
+    type: str
+
+
+class Problem(BaseModel):
+    """An error, as `application/problem+json`."""
+
+    type: str = "about:blank"
+    title: str
+    status: int
+    detail: str
+    code: str
+    request_id: str
+    errors: list[FieldError] | None = None
+    """The fields that are wrong; only with status 422."""
+
+
+def problems(*errors: type[ServiceError]) -> dict[int | str, dict[str, Any]]:
+    """Document the errors of a route for OpenAPI, as its `responses`."""
+    texts: dict[int | str, list[str]] = {}
+    for error in errors:
+        text = f"`{error.code()}`: {(error.__doc__ or '').strip()}"
+        texts.setdefault(error.status.value, []).append(text)
+    return {status: problem_response("\n\n".join(lines)) for status, lines in texts.items()}
+
+
+def problem_response(description: str) -> dict[str, Any]:
+    """Document one status, with the schema `Problem`."""
+    content = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    return {"description": description, "content": content}
+
+
+def install_error_handlers(app: FastAPI) -> None:
+    """Answer every error with a problem document that repeats nothing of the request."""
+    app.exception_handler(ServiceError)(_service_error)
+    app.exception_handler(RequestValidationError)(_validation_error)
+    app.exception_handler(HTTPException)(_http_error)
+    app.exception_handler(DBAPIError)(_database_error)
+    app.exception_handler(PoolTimeoutError)(_database_error)
+    app.exception_handler(Exception)(_unexpected_error)
+
+
+async def _service_error(request: Request, error: ServiceError) -> Response:
+    return _respond(request, error.status, str(error), code=error.code(), headers=error.headers)
+
+
+async def _validation_error(request: Request, error: RequestValidationError) -> Response:
+    fields = [
+        FieldError(loc=_location(each["loc"]), msg=each["msg"], type=each["type"])
+        for each in error.errors()
+    ]
+    status = HTTPStatus.UNPROCESSABLE_ENTITY
+    return _respond(request, status, "The request is not valid", errors=fields)
+
+
+def _location(loc: tuple[str | int, ...]) -> list[str | int]:
+    """Keep what can be a field's name: an unknown field's is the client's own text."""
+    return [part for part in loc if isinstance(part, int) or _FIELD_NAME.fullmatch(part)]
+
+
+async def _http_error(request: Request, error: HTTPException) -> Response:
+    status = HTTPStatus(error.status_code)
+    return _respond(request, status, status.description or status.phrase, headers=error.headers)
+
+
+async def _database_error(request: Request, error: DBAPIError | PoolTimeoutError) -> Response:
+    if isinstance(error, DBAPIError) and not is_unavailable(error):
+        raise error
+    return await _service_error(request, Unavailable())
+
+
+async def _unexpected_error(request: Request, _: Exception) -> Response:
+    return _respond(request, HTTPStatus.INTERNAL_SERVER_ERROR, "Something went wrong here")
+
+
+def _respond(
+    request: Request,
+    status: HTTPStatus,
+    detail: str,
+    headers: Mapping[str, str] | None = None,
+    **members: Any,
+) -> Response:
+    defaults = {"title": status.phrase, "code": status.name.lower()}
+    problem = Problem(
+        status=status, detail=detail, request_id=request.scope["request_id"], **defaults | members
+    )
+    return Response(
+        problem.model_dump_json(exclude_none=True),
+        status,
+        headers,
+        media_type="application/problem+json",
+    )

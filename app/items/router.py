@@ -1,0 +1,53 @@
+"""HTTP routes for items, each for the owner's eyes and the superusers'."""
+
+import uuid
+from typing import Annotated
+
+from fastapi import APIRouter, Query, status
+
+from app.auth.dependencies import CurrentUser
+from app.errors import problems
+from app.items import service
+from app.items.models import Item
+from app.items.schemas import ItemCreate, ItemPublic, ItemUpdate
+from app.items.service import ItemNotFound
+from app.pagination import Page, PagePublic, PageQuery
+from app.routing import ServiceRoute, SessionDep
+
+router = APIRouter(prefix="/items", tags=["items"], route_class=ServiceRoute)
+
+
+@router.get("", response_model=PagePublic[ItemPublic])
+async def list_items(
+    session: SessionDep, user: CurrentUser, query: Annotated[PageQuery, Query()]
+) -> Page[Item]:
+    """List the caller's items, newest first; `search` looks in titles and descriptions."""
+    return await service.list_items(session, user, query)
+
+
+@router.post("", response_model=ItemPublic, status_code=status.HTTP_201_CREATED)
+async def create_item(session: SessionDep, user: CurrentUser, data: ItemCreate) -> Item:
+    """Add an item that the caller owns."""
+    return await service.create_item(session, user, data)
+
+
+@router.get("/{item_id}", response_model=ItemPublic, responses=problems(ItemNotFound))
+async def get_item(session: SessionDep, user: CurrentUser, item_id: uuid.UUID) -> Item:
+    """Return an item."""
+    return await service.get_item(session, user, item_id)
+
+
+@router.patch("/{item_id}", response_model=ItemPublic, responses=problems(ItemNotFound))
+async def update_item(
+    session: SessionDep, user: CurrentUser, item_id: uuid.UUID, data: ItemUpdate
+) -> Item:
+    """Change an item."""
+    return await service.update_item(session, user, item_id, data)
+
+
+@router.delete(
+    "/{item_id}", status_code=status.HTTP_204_NO_CONTENT, responses=problems(ItemNotFound)
+)
+async def delete_item(session: SessionDep, user: CurrentUser, item_id: uuid.UUID) -> None:
+    """Delete an item."""
+    await service.delete_item(session, user, item_id)

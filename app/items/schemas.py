@@ -1,0 +1,26 @@
+"""What clients send and receive about items."""
+
+import uuid
+from datetime import datetime
+
+from pydantic import MISSING
+from sqlmodel import Field
+
+from app.items.models import ItemBase
+from app.schemas import Input, Line, Text
+
+
+class ItemCreate(Input, ItemBase):
+    pass
+
+
+class ItemUpdate(Input):
+    title: Line | MISSING = Field(default=MISSING, min_length=1, max_length=255)
+    description: Text | MISSING | None = Field(default=MISSING, max_length=255)
+
+
+class ItemPublic(ItemBase):
+    id: uuid.UUID
+    owner_id: uuid.UUID
+    created_at: datetime
+    updated_at: datetime

@@ -1,0 +1,57 @@
+"""What the application can do with items; another's is not found, like one that is not there."""
+
+import uuid
+
+from sqlalchemy import delete
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from app.errors import NotFound
+from app.items.models import Item
+from app.items.schemas import ItemCreate, ItemUpdate
+from app.pagination import Page, PageQuery, get_page
+from app.users.models import User
+
+
+class ItemNotFound(NotFound):
+    """No item of yours has this id."""
+
+
+async def create_item(session: AsyncSession, user: User, data: ItemCreate) -> Item:
+    """Add an item that `user` owns."""
+    item = Item(**data.model_dump(), owner_id=user.id)
+    session.add(item)
+    await session.flush()
+    return item
+
+
+async def get_item(session: AsyncSession, user: User, item_id: uuid.UUID) -> Item:
+    """Return the item if `user` may have it, or raise `ItemNotFound`."""
+    item = await session.get(Item, item_id)
+    if item is None or not (item.owner_id == user.id or user.is_superuser):
+        raise ItemNotFound
+    return item
+
+
+async def list_items(session: AsyncSession, user: User, query: PageQuery) -> Page[Item]:
+    """Return a page of the user's own items, newest first, that contain `query.search`."""
+    mine = select(Item).where(Item.owner_id == user.id)
+    return await get_page(session, mine, Item, query, search_in=(Item.title, Item.description))
+
+
+async def update_item(
+    session: AsyncSession, user: User, item_id: uuid.UUID, data: ItemUpdate
+) -> Item:
+    """Change the fields that were sent, or raise `ItemNotFound`."""
+    item = await get_item(session, user, item_id)
+    item.sqlmodel_update(data.model_dump(exclude_unset=True))
+    await session.flush()
+    return item
+
+
+async def delete_item(session: AsyncSession, user: User, item_id: uuid.UUID) -> None:
+    """Delete the item, or raise `ItemNotFound`."""
+    await get_item(session, user, item_id)
+    deleted = await session.exec(delete(Item).where(col(Item.id) == item_id))
+    if deleted.rowcount == 0:
+        raise ItemNotFound

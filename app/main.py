@@ -1,0 +1,65 @@
+"""The application: `uvicorn app.main:create_app --factory`."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from alembic.script import ScriptDirectory
+from fastapi import FastAPI
+from fastapi.routing import APIRoute
+
+from app.auth.passwords import PasswordHasher
+from app.auth.router import router as auth_router
+from app.database import Database, database_url
+from app.errors import install_error_handlers, problem_response
+from app.health import router as health_router
+from app.items.router import router as items_router
+from app.middleware import ResponseHeaders
+from app.models import load_models
+from app.openapi import DocumentedAPI
+from app.settings import PROJECT, Settings, read_settings
+from app.users.router import administration as users_administration_router
+from app.users.router import router as users_router
+
+API = "/api/v1"
+MAX_BODY_SIZE = 64 * 1024  # bytes
+
+
+def create_app(settings: Settings | None = None) -> FastAPI:
+    """Build the application. Raises `SettingsError` if a setting is missing or wrong."""
+    load_models()
+    app = DocumentedAPI(
+        title="User service",
+        version="0.1.0",
+        lifespan=lifespan,
+        max_body_size=MAX_BODY_SIZE,
+        generate_unique_id_function=_operation_id,
+        responses={422: problem_response("The request is not valid")},
+    )
+    app.state.settings = settings or read_settings()
+    app.add_middleware(ResponseHeaders)
+    install_error_handlers(app)
+    app.include_router(health_router)
+    app.include_router(auth_router, prefix=API)
+    app.include_router(users_router, prefix=API)
+    app.include_router(users_administration_router, prefix=API)
+    app.include_router(items_router, prefix=API)
+    return app
+
+
+@asynccontextmanager
+async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+    """Open what lasts as long as the process, and close it."""
+    settings: Settings = app.state.settings
+    app.state.revisions = frozenset(ScriptDirectory(str(PROJECT / "migration")).get_heads())
+    app.state.hasher = PasswordHasher(
+        memory=settings.password_hash_memory, threads=settings.password_hash_threads
+    )
+    with database_url(settings.given_database_url) as url:
+        app.state.database = Database(url, pool_size=settings.database_pool_size)
+        yield
+        await app.state.database.dispose()
+    app.state.hasher.close()
+
+
+def _operation_id(route: APIRoute) -> str:
+    return f"{route.tags[0]}-{route.name}"

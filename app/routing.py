@@ -1,0 +1,73 @@
+"""The route class of every router: one transaction for each request, and strict JSON."""
+
+import json
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any, NoReturn
+
+from fastapi import Depends, Request, Response
+from fastapi.routing import APIRoute
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from app.database import Database
+
+
+class ServiceRoute(APIRoute):
+    """Run the endpoint in a transaction that is committed before the answer leaves.
+
+    A client that has read `201 Created` therefore finds the row, and a commit that fails is an
+    error that it sees. Safe methods read without a transaction (RFC 9110, section 9.2.1).
+    """
+
+    def get_route_handler(self) -> Callable[[Request], Awaitable[Response]]:  # type: ignore[override]  # an awaitable is all that is needed
+        handle = super().get_route_handler()
+
+        async def handle_in_transaction(request: Request) -> Response:
+            strict = _StrictRequest(request.scope, request.receive)
+
+            async def work(session: AsyncSession) -> Response:
+                strict.state.session = session
+                return await handle(strict)
+
+            database: Database = request.app.state.database
+            return await database.transact(work, read_only=request.method in {"GET", "HEAD"})
+
+        return handle_in_transaction
+
+
+async def get_session(request: Request) -> AsyncSession:
+    """Return the session of the request's transaction."""
+    session: AsyncSession = request.state.session
+    return session
+
+
+SessionDep = Annotated[AsyncSession, Depends(get_session)]
+
+
+class _StrictRequest(Request):
+    async def json(self) -> Any:
+        """Parse JSON as RFC 8259 defines it; Python's own parser is more lenient.
+
+        Refused are NaN and Infinity, a name that occurs twice in one object, bytes that are not
+        UTF-8, and what Python refuses by itself: deep nesting, numbers of thousands of digits.
+        """
+        try:
+            return json.loads(
+                (await self.body()).decode(),
+                parse_constant=_refuse_constant,
+                object_pairs_hook=_refuse_duplicates,
+            )
+        except json.JSONDecodeError:
+            raise
+        except (ValueError, RecursionError) as error:
+            raise json.JSONDecodeError("not acceptable", "", 0) from error
+
+
+def _refuse_constant(_: str) -> NoReturn:
+    raise ValueError
+
+
+def _refuse_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise ValueError
+    return members

@@ -1,0 +1,46 @@
+"""What all wire schemas are built from: text without surprises, and bodies without extras."""
+
+from typing import Annotated, Any
+
+from email_validator import EmailNotValidError, validate_email
+from pydantic import BeforeValidator, EmailStr, StringConstraints
+from pydantic_core import PydanticCustomError
+from sqlmodel import SQLModel
+
+Line = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*$")]
+"""One line: no NUL, no control character, no line break. pydantic refuses lone surrogates."""
+
+Text = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]*$")]
+"""Lines: the same, with tabs and line breaks."""
+
+
+def find_canonical_email(value: str) -> str | None:
+    """Return the one form in which an address is compared and stored; None if it is no address.
+
+    Lower case, and ASCII only: the domain in its IDNA form, and no local part in Unicode, where
+    different letters look the same.
+    """
+    try:
+        address = validate_email(value, check_deliverability=False, allow_smtputf8=False)
+    except EmailNotValidError:
+        return None
+    return f"{address.local_part}@{address.ascii_domain}".lower()
+
+
+def _canonical_email(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value  # EmailStr says what is wrong with it
+    canonical = find_canonical_email(value)
+    if canonical is None:
+        # The library's reason quotes the address; an answer does not repeat its input.
+        raise PydanticCustomError("email", "Not a valid e-mail address")
+    return canonical
+
+
+Email = Annotated[EmailStr, BeforeValidator(_canonical_email)]
+
+
+class Input(SQLModel):
+    """A body that clients send. A field it does not know is an error, never ignored."""
+
+    model_config = {"extra": "forbid"}

@@ -1,0 +1,55 @@
+"""Every setting of the service, read once from the environment or from `.env`."""
+
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+PROJECT = Path(__file__).parent.parent
+
+
+class SettingsError(Exception):
+    """A setting is missing or wrong; the message has a line for each."""
+
+
+class Settings(BaseSettings):
+    """One field per environment variable, in upper case: `DATABASE_URL`."""
+
+    model_config = SettingsConfigDict(
+        env_file=PROJECT / ".env", env_ignore_empty=True, extra="ignore", frozen=True
+    )
+
+    environment: Literal["development", "production"] = "development"
+    database_url: SecretStr | None = Field(default=None, validate_default=True)
+    """Where PostgreSQL is; without it, in development, an embedded one is started."""
+    database_pool_size: int = Field(default=10, ge=1, le=1000)
+    """Connections of one process; a request that gets none within 3 seconds is answered 503."""
+    password_hash_memory: int = Field(default=47104, ge=8)
+    """Argon2id memory in KiB; OWASP's first choice (Password Storage Cheat Sheet)."""
+    password_hash_threads: int = Field(default=2, ge=1, le=64)
+    """Passwords hashed at the same time by one process; each needs the memory above."""
+
+    @property
+    def given_database_url(self) -> str | None:
+        return self.database_url.get_secret_value() if self.database_url else None
+
+    @model_validator(mode="after")
+    def _require_database_in_production(self) -> Self:
+        if self.environment == "production" and self.database_url is None:
+            raise ValueError(
+                "DATABASE_URL is required in production: postgresql://user:password@host/database"
+            )
+        return self
+
+
+def read_settings() -> Settings:
+    """Read the settings, or raise `SettingsError` with one line for each that is wrong."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        lines = [
+            f"{'.'.join(map(str, problem['loc'])).upper()}: {problem['msg']}".lstrip(": ")
+            for problem in error.errors(include_url=False, include_input=False)
+        ]
+        raise SettingsError("\n".join(lines)) from None

@@ -1,0 +1,37 @@
+"""The `user` table, and the properties that its wire schemas share with it."""
+
+import uuid
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from sqlalchemy import CheckConstraint, Index, text
+from sqlmodel import Field, Relationship, SQLModel
+
+from app.models import Timestamps
+from app.schemas import Email, Line
+
+if TYPE_CHECKING:
+    from app.items.models import Item
+
+
+class UserBase(SQLModel):
+    email: Email = Field(unique=True, index=True, max_length=255)
+    is_active: bool = True
+    is_superuser: bool = False
+    full_name: Line | None = Field(default=None, max_length=255)
+
+
+class User(Timestamps, UserBase, table=True):
+    __table_args__ = (
+        CheckConstraint("email = lower(email)", name="email_is_canonical"),
+        # For pages, newest first, and for the few superusers among many users.
+        Index(None, "created_at", "id"),
+        Index("ix_user_superuser", "id", postgresql_where=text("is_superuser")),
+    )
+
+    id: uuid.UUID = Field(default_factory=uuid.uuid4, primary_key=True)
+    hashed_password: str
+    email_verified_at: datetime | None = None
+    items: list["Item"] = Relationship(
+        back_populates="owner", cascade_delete=True, passive_deletes=True
+    )

@@ -1,0 +1,104 @@
+"""HTTP routes for users: one's own account, and the superusers' administration."""
+
+import uuid
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query, status
+
+from app.auth import service as auth
+from app.auth.dependencies import (
+    CurrentUser,
+    RecentLogin,
+    SuperuserRequired,
+    get_superuser,
+)
+from app.auth.service import RecentLoginRequired
+from app.errors import problems
+from app.pagination import Page, PagePublic, PageQuery
+from app.routing import ServiceRoute, SessionDep
+from app.users import service
+from app.users.models import User
+from app.users.schemas import UserCreate, UserPublic, UserUpdate, UserUpdateMe
+from app.users.service import EmailTaken, LastSuperuser, UserNotFound
+
+router = APIRouter(prefix="/users/me", tags=["users"], route_class=ServiceRoute)
+administration = APIRouter(
+    prefix="/users",
+    tags=["users"],
+    route_class=ServiceRoute,
+    dependencies=[Depends(get_superuser)],
+    responses=problems(SuperuserRequired),
+)
+
+
+@router.get("", response_model=UserPublic)
+async def get_me(user: CurrentUser) -> User:
+    """Return the caller's account."""
+    return user
+
+
+@router.patch("", response_model=UserPublic)
+async def update_me(session: SessionDep, user: CurrentUser, data: UserUpdateMe) -> User:
+    """Change the caller's account."""
+    return await service.update_user(session, user, data)
+
+
+@router.delete(
+    "",
+    status_code=status.HTTP_204_NO_CONTENT,
+    responses=problems(RecentLoginRequired, LastSuperuser),
+)
+async def delete_me(session: SessionDep, login: RecentLogin) -> None:
+    """Delete the caller's account and all it has."""
+    await service.delete_user(session, login.user.id)
+
+
+@administration.get("", response_model=PagePublic[UserPublic])
+async def list_users(session: SessionDep, query: Annotated[PageQuery, Query()]) -> Page[User]:
+    """List users, newest first; `search` looks in addresses and names."""
+    return await service.list_users(session, query)
+
+
+@administration.post(
+    "",
+    status_code=status.HTTP_201_CREATED,
+    response_model=UserPublic,
+    responses=problems(EmailTaken),
+)
+async def create_user(session: SessionDep, data: UserCreate) -> User:
+    """Add a user, who has no password yet."""
+    return await service.create_user(session, data)
+
+
+@administration.get("/{user_id}", response_model=UserPublic, responses=problems(UserNotFound))
+async def get_user(session: SessionDep, user_id: uuid.UUID) -> User:
+    """Return a user."""
+    return await service.get_user(session, user_id)
+
+
+@administration.patch(
+    "/{user_id}", response_model=UserPublic, responses=problems(UserNotFound, LastSuperuser)
+)
+async def update_user(session: SessionDep, user_id: uuid.UUID, data: UserUpdate) -> User:
+    """Change a user. One that is deactivated is signed out at once."""
+    return await auth.administer_user(session, user_id, data)
+
+
+@administration.delete(
+    "/{user_id}",
+    status_code=status.HTTP_204_NO_CONTENT,
+    responses=problems(UserNotFound, LastSuperuser),
+)
+async def delete_user(session: SessionDep, user_id: uuid.UUID) -> None:
+    """Delete a user and all it has."""
+    await service.delete_user(session, user_id)
+
+
+@administration.delete(
+    "/{user_id}/sessions",
+    status_code=status.HTTP_204_NO_CONTENT,
+    responses=problems(UserNotFound),
+)
+async def end_user_sessions(session: SessionDep, user_id: uuid.UUID) -> None:
+    """Sign a user out everywhere."""
+    await auth.end_all_sessions(session, user_id)

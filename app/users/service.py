@@ -1,0 +1,100 @@
+"""What the application can do with users.
+
+Functions take the session first, flush when they need the database's answer, and never commit.
+"""
+
+import uuid
+
+from sqlalchemy import delete
+from sqlalchemy.exc import IntegrityError
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from app.database import violates
+from app.errors import Conflict, NotFound
+from app.pagination import Page, PageQuery, get_page
+from app.users.models import User
+from app.users.schemas import UserCreate, UserUpdate, UserUpdateMe
+
+NO_PASSWORD = "!"  # noqa: S105  # no hash looks like this, so nothing matches it
+
+
+class EmailTaken(Conflict):
+    """Another user already has this e-mail address."""
+
+
+class UserNotFound(NotFound):
+    """No user has this id."""
+
+
+class LastSuperuser(Conflict):
+    """No active superuser would be left; make another one first."""
+
+
+async def create_user(
+    session: AsyncSession, data: UserCreate, *, hashed_password: str = NO_PASSWORD
+) -> User:
+    """Add a user, or raise `EmailTaken`."""
+    user = User(**data.model_dump(), hashed_password=hashed_password)
+    session.add(user)
+    try:
+        await session.flush()
+    except IntegrityError as error:
+        if violates(error, "ix_user_email"):
+            raise EmailTaken from error
+        raise
+    return user
+
+
+async def get_user(session: AsyncSession, user_id: uuid.UUID) -> User:
+    """Return the user, or raise `UserNotFound`."""
+    user = await session.get(User, user_id)
+    if user is None:
+        raise UserNotFound
+    return user
+
+
+async def find_user_by_email(session: AsyncSession, email: str) -> User | None:
+    """Find a user by the canonical form of an address."""
+    return (await session.exec(select(User).where(User.email == email))).one_or_none()
+
+
+async def list_users(session: AsyncSession, query: PageQuery) -> Page[User]:
+    """Return a page of users, newest first, whose address or name contains `query.search`."""
+    return await get_page(
+        session, select(User), User, query, search_in=(User.email, User.full_name)
+    )
+
+
+async def update_user(session: AsyncSession, user: User, data: UserUpdateMe) -> User:
+    """Change the fields that were sent."""
+    user.sqlmodel_update(data.model_dump(exclude_unset=True))
+    await session.flush()
+    return user
+
+
+async def administer_user(session: AsyncSession, user_id: uuid.UUID, data: UserUpdate) -> User:
+    """Change any user, or raise `UserNotFound` or `LastSuperuser`."""
+    if data.is_superuser is False or data.is_active is False:
+        await _keep_another_superuser(session, user_id)
+    return await update_user(session, await get_user(session, user_id), data)
+
+
+async def delete_user(session: AsyncSession, user_id: uuid.UUID) -> None:
+    """Delete a user with all it has, or raise `UserNotFound` or `LastSuperuser`."""
+    await _keep_another_superuser(session, user_id)
+    deleted = await session.exec(delete(User).where(col(User.id) == user_id))
+    if deleted.rowcount == 0:
+        raise UserNotFound
+
+
+async def _keep_another_superuser(session: AsyncSession, user_id: uuid.UUID) -> None:
+    """Raise `LastSuperuser` if the user is the only one.
+
+    All superusers are locked, in one order, so that of two requests that each take away one of
+    the last two the second waits, and then sees what the first has left.
+    """
+    superusers = select(User.id).where(col(User.is_superuser), col(User.is_active))
+    locked = list(await session.exec(superusers.order_by(col(User.id)).with_for_update()))
+    if locked == [user_id]:
+        raise LastSuperuser

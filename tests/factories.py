@@ -1,0 +1,59 @@
+"""Valid objects for tests: say only what the test is about, the services fill in the rest."""
+
+from itertools import count
+from typing import Any
+
+from httpx2 import AsyncClient
+from pydantic import SecretStr
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from app.auth.passwords import PasswordHasher
+from app.auth.schemas import LoginForm, SignUp
+from app.auth.service import Client, log_in, sign_up
+from app.items.models import Item
+from app.items.schemas import ItemCreate
+from app.items.service import create_item
+from app.users.models import User
+
+PASSWORD = "correct horse battery staple"
+HASHER = PasswordHasher(memory=8, threads=2)
+_numbers = count(1)
+
+
+async def make_user(session: AsyncSession, **attributes: Any) -> User:
+    """Sign a user up with `PASSWORD`; `attributes` are set over what sign-up does."""
+    number = next(_numbers)
+    data = SignUp(
+        email=attributes.pop("email", f"user{number}@example.com"),
+        password=SecretStr(attributes.pop("password", PASSWORD)),
+        full_name=attributes.pop("full_name", f"User {number}"),
+    )
+    user = await sign_up(session, HASHER, data)
+    for name, value in attributes.items():
+        setattr(user, name, value)
+    await session.commit()
+    return user
+
+
+async def make_superuser(session: AsyncSession, **attributes: Any) -> User:
+    return await make_user(session, is_superuser=True, **attributes)
+
+
+async def make_item(session: AsyncSession, owner: User, **attributes: Any) -> Item:
+    data = {"title": f"Item {next(_numbers)}"} | attributes
+    item = await create_item(session, owner, ItemCreate(**data))
+    await session.commit()
+    return item
+
+
+async def make_token(session: AsyncSession, user: User, password: str = PASSWORD) -> str:
+    """Sign the user in and return the access token."""
+    form = LoginForm(username=user.email, password=SecretStr(password))
+    token = await log_in(session, HASHER, form, Client("192.0.2.1", "tests"))
+    await session.commit()
+    return token.access_token
+
+
+async def sign_in(client: AsyncClient, session: AsyncSession, user: User) -> None:
+    """Make the client's requests the user's."""
+    client.headers["Authorization"] = f"Bearer {await make_token(session, user)}"
