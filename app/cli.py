@@ -1,4 +1,168 @@
-"""The `app` command."""
+"""The `app` command: run the service, and what its owner does beside it."""
+
+import asyncio
+import json
+import os
+import secrets
+import sys
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Annotated
+
+import typer
+from alembic import command
+from alembic.config import Config
+from alembic.util import CommandError
+from pydantic import Secret, ValidationError
+from sqlalchemy import URL
+from sqlalchemy.exc import OperationalError
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from app.auth.passwords import PasswordHasher
+from app.auth.schemas import SignUp
+from app.auth.service import sign_up
+from app.authorization import list_access
+from app.database import Database, DatabaseURLError, database_url, libpq_uri, require_postgresql
+from app.diagram import draw_schema
+from app.embedded import EmbeddedServerError
+from app.errors import ServiceError
+from app.health import check_revision
+from app.main import create_app, find_revisions
+from app.models import load_models
+from app.seed import seed as add_demo_data
+from app.server import PortTakenError, check_port, serve
+from app.settings import PROJECT, Settings, SettingsError, read_settings
+
+cli = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
 
-def main() -> None: ...
+def main() -> None:
+    """Run a command; what its user can mend is said in a line, without a traceback."""
+    try:
+        cli()
+    except (CommandError, DatabaseURLError, EmbeddedServerError) as error:
+        sys.exit(f"app: {error}")
+    except (PortTakenError, ServiceError, SettingsError) as error:
+        sys.exit(f"app: {error}")
+    except OperationalError as error:
+        sys.exit(f"app: the database cannot be used: {error.orig}")
+
+
+@cli.command()
+def run(
+    host: str = "127.0.0.1",
+    port: int = 8000,
+    reload: Annotated[bool, typer.Option("--reload", help="Restart on a code change.")] = False,
+    workers: Annotated[int, typer.Option(min=1, help="Processes that serve.")] = 1,
+    migrate: Annotated[bool, typer.Option(help="Upgrade the database first.")] = True,
+) -> None:
+    """Serve the API."""
+    check_port(host, port)
+    with _database(read_settings()) as url:
+        # The server's own processes, and Alembic, shall use this database and start no other.
+        os.environ["DATABASE_URL"] = url.render_as_string(hide_password=False)
+        if migrate:
+            command.upgrade(Config(PROJECT / "alembic.ini"), "head")
+        typer.echo(f"Database:  {libpq_uri(url, hide_password=True)}")
+        typer.echo(f"API docs:  http://{host}:{port}/docs")
+        serve(host, port, reload=reload, workers=workers)
+
+
+@cli.command()
+def create_superuser(
+    email: str,
+    password_stdin: Annotated[
+        bool, typer.Option("--password-stdin", help="Read the password from standard input.")
+    ] = False,
+) -> None:
+    """Add a superuser; asks for the password."""
+    if password_stdin:
+        password = sys.stdin.readline().rstrip("\n")
+    else:
+        password = typer.prompt("Password", hide_input=True, confirmation_prompt=True)
+    try:
+        data = SignUp(email=email, password=Secret(password))
+    except ValidationError as error:
+        raise CommandError("; ".join(each["msg"] for each in error.errors())) from None
+    settings = read_settings()
+    with _migrated_database(settings) as url:
+        _transact(url, partial(_sign_up_superuser, hasher=_hasher(settings), data=data))
+    typer.echo(f"{data.email} is a superuser")
+
+
+@cli.command()
+def seed(
+    users: Annotated[int, typer.Option(min=1)] = 100,
+    items_per_user: Annotated[int, typer.Option(min=0)] = 20,
+) -> None:
+    """Add demo users with items, and print how to sign in as one of them."""
+    settings = read_settings()
+    if settings.environment == "production":
+        raise CommandError("demo data is not for production")
+    password = secrets.token_urlsafe(16)
+    hashed_password = asyncio.run(_hasher(settings).hash(Secret(password)))
+    with _migrated_database(settings) as url:
+        emails = add_demo_data(
+            url, users=users, items_per_user=items_per_user, hashed_password=hashed_password
+        )
+        with typer.progressbar(emails, length=users, label="Users") as stored:
+            email = [*stored][-1]
+    typer.echo(
+        f"{users} users with {items_per_user} items each; sign in as {email} with {password}"
+    )
+
+
+@cli.command()
+def openapi() -> None:
+    """Print the OpenAPI document."""
+    typer.echo(json.dumps(create_app().openapi(), indent=2))
+
+
+@cli.command()
+def routes() -> None:
+    """Print who may call which route."""
+    for access in list_access(create_app()):
+        typer.echo(f"{access.method:7} {access.path:40} {access.audience}")
+
+
+@cli.command()
+def schema() -> None:
+    """Print the tables as a Mermaid diagram."""
+    typer.echo(draw_schema(load_models()))
+
+
+@contextmanager
+def _database(settings: Settings) -> Iterator[URL]:
+    with database_url(settings.given_database_url) as url:
+        require_postgresql(url)
+        yield url
+
+
+@contextmanager
+def _migrated_database(settings: Settings) -> Iterator[URL]:
+    with _database(settings) as url:
+        _transact(url, partial(check_revision, expected=find_revisions()))
+        yield url
+
+
+def _transact(url: URL, work: Callable[[AsyncSession], Awaitable[None]]) -> None:
+    async def transact() -> None:
+        database = Database(url, pool_size=1)
+        try:
+            await database.transact(work)
+        finally:
+            await database.dispose()
+
+    asyncio.run(transact())
+
+
+def _hasher(settings: Settings) -> PasswordHasher:
+    return PasswordHasher(memory=settings.password_hash_memory, threads=1)
+
+
+async def _sign_up_superuser(
+    session: AsyncSession, *, hasher: PasswordHasher, data: SignUp
+) -> None:
+    user = await sign_up(session, hasher, data)
+    user.is_superuser = True

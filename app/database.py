@@ -62,13 +62,24 @@ def _parse_url(given: str) -> URL:
     return url.set(drivername=_DRIVERS[kind])
 
 
+def libpq_uri(url: URL, *, hide_password: bool = False) -> str:
+    """Return the URL as psql and libpq read it; for them `+` is no space."""
+    plain = url.set(drivername=url.get_backend_name())
+    return plain.render_as_string(hide_password=hide_password).replace("+", "%20")
+
+
+def require_postgresql(url: URL) -> None:
+    """Raise `DatabaseURLError` for a database that only Alembic can use."""
+    if url.get_backend_name() != "postgresql":
+        raise DatabaseURLError("the service needs PostgreSQL; SQLite serves only Alembic")
+
+
 class Database:
     """One pool of connections, and the transactions that run on it."""
 
     def __init__(self, url: URL, *, pool_size: int) -> None:
         """Connect lazily. Raise `DatabaseURLError` for anything but PostgreSQL."""
-        if url.get_backend_name() != "postgresql":
-            raise DatabaseURLError("the service needs PostgreSQL; SQLite serves only Alembic")
+        require_postgresql(url)
         self.engine = _create_engine(url, pool_size)
         autocommit = self.engine.execution_options(isolation_level="AUTOCOMMIT")
         self._writing = async_sessionmaker(self.engine, class_=AsyncSession, expire_on_commit=False)

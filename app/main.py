@@ -50,7 +50,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     """Open what lasts as long as the process, and close it."""
     settings: Settings = app.state.settings
-    app.state.revisions = frozenset(ScriptDirectory(str(PROJECT / "migration")).get_heads())
+    app.state.revisions = find_revisions()
     app.state.hasher = PasswordHasher(
         memory=settings.password_hash_memory, threads=settings.password_hash_threads
     )
@@ -59,6 +59,11 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         yield
         await app.state.database.dispose()
     app.state.hasher.close()
+
+
+def find_revisions() -> frozenset[str]:
+    """Return the newest revisions that this release was built with; one, unless they branch."""
+    return frozenset(ScriptDirectory(str(PROJECT / "migration")).get_heads())
 
 
 def _operation_id(route: APIRoute) -> str:

@@ -4,7 +4,7 @@ from itertools import count
 from typing import Any
 
 from httpx2 import AsyncClient
-from pydantic import SecretStr
+from pydantic import Secret
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from app.auth.passwords import PasswordHasher
@@ -25,7 +25,7 @@ async def make_user(session: AsyncSession, **attributes: Any) -> User:
     number = next(_numbers)
     data = SignUp(
         email=attributes.pop("email", f"user{number}@example.com"),
-        password=SecretStr(attributes.pop("password", PASSWORD)),
+        password=Secret(attributes.pop("password", PASSWORD)),
         full_name=attributes.pop("full_name", f"User {number}"),
     )
     user = await sign_up(session, HASHER, data)
@@ -48,7 +48,7 @@ async def make_item(session: AsyncSession, owner: User, **attributes: Any) -> It
 
 async def make_token(session: AsyncSession, user: User, password: str = PASSWORD) -> str:
     """Sign the user in and return the access token."""
-    form = LoginForm(username=user.email, password=SecretStr(password))
+    form = LoginForm(username=user.email, password=Secret(password))
     token = await log_in(session, HASHER, form, Client("192.0.2.1", "tests"))
     await session.commit()
     return token.access_token

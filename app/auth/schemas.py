@@ -4,15 +4,21 @@ import uuid
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, SecretStr
+from pydantic import BaseModel, Secret, StringConstraints
 from sqlmodel import Field
 
 from app.schemas import Email, Input, Line
 
-NewPassword = Annotated[SecretStr, Field(min_length=15, max_length=128)]
+_MASKED = Field(json_schema_extra={"format": "password", "writeOnly": True})
+
+NewPassword = Annotated[
+    Secret[Annotated[str, StringConstraints(min_length=15, max_length=128)]], _MASKED
+]
 """15 code points or more, without a rule for their composition (NIST SP 800-63B-4, 3.1.1.2)."""
 
-Password = Annotated[SecretStr, Field(min_length=1, max_length=1024)]
+Password = Annotated[
+    Secret[Annotated[str, StringConstraints(min_length=1, max_length=1024)]], _MASKED
+]
 """One that exists already, whatever the rules were then."""
 
 

@@ -1,0 +1,65 @@
+"""Serving the application with uvicorn, in as many processes as wanted."""
+
+import multiprocessing
+import os
+import signal
+import socket
+import threading
+from multiprocessing.process import BaseProcess
+
+import uvicorn
+from fastapi import FastAPI
+
+from app.main import create_app
+from app.settings import PROJECT
+
+_WATCHED = [str(PROJECT / "app"), str(PROJECT / "migration")]
+_GRACE = 25  # seconds that requests under way have to finish once the server is told to stop
+
+
+class PortTakenError(Exception):
+    """Nothing can listen there; the message says where and what to do."""
+
+
+def serve(host: str, port: int, *, reload: bool, workers: int) -> None:
+    """Serve until the process is told to stop."""
+    uvicorn.run(
+        "app.server:create_child_app",
+        factory=True,
+        host=host,
+        port=port,
+        reload=reload,
+        reload_dirs=_WATCHED if reload else None,
+        workers=workers,
+        server_header=False,
+        # The peer's address is what counts: nobody may choose it with X-Forwarded-For.
+        proxy_headers=False,
+        timeout_graceful_shutdown=_GRACE,
+    )
+
+
+def check_port(host: str, port: int) -> None:
+    """Raise `PortTakenError` before anything else is started in vain."""
+    try:
+        addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        family, kind, protocol, _, address = addresses[0]
+        with socket.socket(family, kind, protocol) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except OSError as error:
+        raise PortTakenError(
+            f"cannot listen on {host}:{port} ({error.strerror}); another one: make run PORT=8001"
+        ) from error
+
+
+def create_child_app() -> FastAPI:
+    """Build the application in a process that ends with the one that has started it."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:  # as with reload or workers; otherwise this is the only process
+        threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+    return create_app()
+
+
+def _end_with(parent: BaseProcess) -> None:
+    parent.join()
+    os.kill(os.getpid(), signal.SIGTERM)
