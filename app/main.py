@@ -17,7 +17,6 @@ from app.middleware import ResponseHeaders
 from app.models import load_models
 from app.openapi import DocumentedAPI
 from app.settings import PROJECT, Settings, read_settings
-from app.users.router import administration as users_administration_router
 from app.users.router import router as users_router
 
 API = "/api/v1"
@@ -41,7 +40,6 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.include_router(health_router)
     app.include_router(auth_router, prefix=API)
     app.include_router(users_router, prefix=API)
-    app.include_router(users_administration_router, prefix=API)
     app.include_router(items_router, prefix=API)
     return app
 

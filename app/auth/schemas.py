@@ -9,7 +9,7 @@ from sqlmodel import Field
 
 from app.schemas import Email, Input, Line
 
-_MASKED = Field(json_schema_extra={"format": "password", "writeOnly": True})
+_MASKED = Field(schema_extra={"json_schema_extra": {"format": "password", "writeOnly": True}})
 
 NewPassword = Annotated[
     Secret[Annotated[str, StringConstraints(min_length=15, max_length=128)]], _MASKED

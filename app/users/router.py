@@ -21,7 +21,7 @@ from app.users.models import User
 from app.users.schemas import UserCreate, UserPublic, UserUpdate, UserUpdateMe
 from app.users.service import EmailTaken, LastSuperuser, UserNotFound
 
-router = APIRouter(prefix="/users/me", tags=["users"], route_class=ServiceRoute)
+me = APIRouter(prefix="/users/me", tags=["users"], route_class=ServiceRoute)
 administration = APIRouter(
     prefix="/users",
     tags=["users"],
@@ -31,19 +31,19 @@ administration = APIRouter(
 )
 
 
-@router.get("", response_model=UserPublic)
+@me.get("", response_model=UserPublic)
 async def get_me(user: CurrentUser) -> User:
     """Return the caller's account."""
     return user
 
 
-@router.patch("", response_model=UserPublic)
+@me.patch("", response_model=UserPublic)
 async def update_me(session: SessionDep, user: CurrentUser, data: UserUpdateMe) -> User:
     """Change the caller's account."""
     return await service.update_user(session, user, data)
 
 
-@router.delete(
+@me.delete(
     "",
     status_code=status.HTTP_204_NO_CONTENT,
     responses=problems(RecentLoginRequired, LastSuperuser),
@@ -102,3 +102,8 @@ async def delete_user(session: SessionDep, user_id: uuid.UUID) -> None:
 async def end_user_sessions(session: SessionDep, user_id: uuid.UUID) -> None:
     """Sign a user out everywhere."""
     await auth.end_all_sessions(session, user_id)
+
+
+router = APIRouter()
+router.include_router(me)  # first, since `me` is no user's id
+router.include_router(administration)

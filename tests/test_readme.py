@@ -1,0 +1,52 @@
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from alembic import command
+from sqlalchemy import URL
+
+from app.database import libpq_uri
+from tests.conftest import alembic_config
+from tests.documentation import follow, read_blocks
+from tests.servers import ROOT, running_app
+
+README = (ROOT / "README.md").read_text()
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="there is no curl here")
+def test_conversation(empty_database: URL, tmp_path: Path) -> None:
+    with running_app(DATABASE_URL=libpq_uri(empty_database)) as server:
+        page = README.replace("http://127.0.0.1:8000", server.url)
+        follow(read_blocks(page, "A conversation"), tmp_path, dict(os.environ))
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """A copy of the repository: the files that git tracks, as they are in the work tree."""
+    tracked = subprocess.check_output(["git", "ls-files", "-z"], cwd=ROOT, text=True)
+    for name in tracked.split("\0")[:-1]:
+        target = tmp_path / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, target)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    "sections",
+    [("Add a model", "Add a route"), ("Add a setting",), ("Add a revision",)],
+    ids="+".join,
+)
+def test_recipe(sections: tuple[str, ...], copy: Path, empty_database: URL) -> None:
+    command.upgrade(alembic_config(empty_database), "head")
+    environment = os.environ | {
+        "DATABASE_URL": libpq_uri(empty_database),
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "PYTHONPATH": str(copy),
+    }
+    for section in sections:
+        blocks = read_blocks(README, section)
+        assert blocks
+        follow(blocks, copy, environment)
