@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 import threading
@@ -13,7 +14,20 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 APP = str(Path(sys.executable).parent / "app")
 _READY = re.compile(r"Uvicorn running on (\S+)")
-_CHEAP_HASHES = {"PASSWORD_HASH_MEMORY": "8"}
+_DEFAULTS = {"ENVIRONMENT": "development", "PASSWORD_HASH_MEMORY": "8"}
+
+
+def copy_repository(folder: Path) -> Path:
+    """Copy what git does not ignore, as it is in the work tree."""
+    files = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    tracked = subprocess.check_output(files, cwd=ROOT, text=True)
+    for name in tracked.split("\0")[:-1]:
+        if not (ROOT / name).exists():  # deleted, and not committed yet
+            continue
+        target = folder / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, target)
+    return folder
 
 
 @dataclass
@@ -40,7 +54,7 @@ def running_app(*options: str, folder: Path = ROOT, **environment: str) -> Itera
     with subprocess.Popen(
         [APP, "run", "--port", "0", *options],
         cwd=folder,
-        env=os.environ | _CHEAP_HASHES | {"PYTHONPATH": str(folder)} | environment,
+        env=os.environ | _DEFAULTS | {"PYTHONPATH": str(folder)} | environment,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -1,6 +1,5 @@
 import os
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
@@ -11,7 +10,7 @@ from sqlalchemy import URL
 from app.database import libpq_uri
 from tests.conftest import alembic_config
 from tests.documentation import follow, read_blocks
-from tests.servers import ROOT, running_app
+from tests.servers import ROOT, copy_repository, running_app
 
 README = (ROOT / "README.md").read_text()
 
@@ -25,13 +24,7 @@ def test_conversation(empty_database: URL, tmp_path: Path) -> None:
 
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
-    """A copy of the repository: the files that git tracks, as they are in the work tree."""
-    tracked = subprocess.check_output(["git", "ls-files", "-z"], cwd=ROOT, text=True)
-    for name in tracked.split("\0")[:-1]:
-        target = tmp_path / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(ROOT / name, target)
-    return tmp_path
+    return copy_repository(tmp_path)
 
 
 @pytest.mark.parametrize(
