@@ -5,12 +5,15 @@ from typing import Literal
 
 from fastapi import APIRouter, Request
 from pydantic import BaseModel
-from sqlalchemy import text
+from sqlalchemy import String, column, table
 from sqlalchemy.exc import ProgrammingError
+from sqlmodel import select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from app.errors import ServiceError, Unavailable, problems
 from app.routing import ServiceRoute, SessionDep
+
+_REVISIONS = select(column("version_num", String)).select_from(table("alembic_version"))
 
 router = APIRouter(tags=["health"], route_class=ServiceRoute)
 
@@ -41,10 +44,10 @@ async def get_readiness(request: Request, session: SessionDep) -> Health:
 async def check_revision(session: AsyncSession, *, expected: frozenset[str]) -> None:
     """Raise `WrongRevision` unless the database is at exactly these revisions."""
     try:
-        found = await session.execute(text("SELECT version_num FROM alembic_version"))
+        found = await session.exec(_REVISIONS)
     except ProgrammingError as error:  # nothing has been migrated, there is no such table
         raise WrongRevision("The database has no revision; run `alembic upgrade head`") from error
-    current = frozenset(found.scalars())
+    current = frozenset(found)
     if current != expected:
         raise WrongRevision(
             f"The database is at {_names(current)}, this release needs {_names(expected)};"

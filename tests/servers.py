@@ -13,7 +13,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 APP = str(Path(sys.executable).parent / "app")
-_READY = re.compile(r"Uvicorn running on (\S+)")
+_URL = re.compile(r"Uvicorn running on (\S+)")
 _DEFAULTS = {"ENVIRONMENT": "development", "PASSWORD_HASH_MEMORY": "8"}
 
 
@@ -39,10 +39,13 @@ class Server:
     def wait_until_ready(self) -> None:
         """Read what the process prints until it serves, and go on reading in a thread."""
         assert self.process.stdout is not None
+        started = False
         for line in self.process.stdout:
             self.output.append(line)
-            if ready := _READY.search(line):
-                self.url = ready[1]
+            started = started or "Application startup complete" in line
+            if found := _URL.search(line):
+                self.url = found[1]
+            if self.url and started:
                 threading.Thread(target=self.output.extend, args=(self.process.stdout,)).start()
                 return
         raise AssertionError("".join(self.output))

@@ -1,0 +1,148 @@
+import io
+import json
+import sys
+from collections.abc import Callable
+from typing import NamedTuple
+
+import psycopg
+import pytest
+from alembic import command
+from sqlalchemy import URL
+
+from app.cli import main
+from app.database import libpq_uri
+from app.models import load_models
+from app.settings import Settings
+from tests.conftest import alembic_config
+from tests.factories import PASSWORD
+
+NOWHERE = "postgresql://postgres@127.0.0.1:1/app"
+
+
+class Done(NamedTuple):
+    code: str | int | None
+    output: str
+
+
+Run = Callable[..., Done]
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Run `app` with arguments, standard input and environment variables."""
+
+    def run(*arguments: str, stdin: str = "", **environment: str) -> Done:
+        monkeypatch.setitem(Settings.model_config, "env_file", None)
+        monkeypatch.setenv("PASSWORD_HASH_MEMORY", "8")
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setattr(sys, "argv", ["app", *arguments])
+        monkeypatch.setattr(sys, "stdin", io.StringIO(stdin))
+        with pytest.raises(SystemExit) as exit_:
+            main()
+        return Done(exit_.value.code, capsys.readouterr().out)
+
+    return run
+
+
+@pytest.fixture
+def database(create_database: Callable[[], URL]) -> URL:
+    """A migrated database of the test's own."""
+    url = create_database()
+    command.upgrade(alembic_config(url), "head")
+    return url
+
+
+def query(url: URL, statement: str) -> list[tuple[object, ...]]:
+    with psycopg.connect(libpq_uri(url)) as connection:
+        return connection.execute(statement.encode()).fetchall()
+
+
+def create_superuser(run: Run, url: URL, *, email: str = "ada@example.com") -> Done:
+    arguments = ("create-superuser", email, "--password-stdin")
+    return run(*arguments, stdin=f"{PASSWORD}\n", DATABASE_URL=libpq_uri(url))
+
+
+def test_create_superuser_adds_one(run: Run, database: URL) -> None:
+    assert create_superuser(run, database, email="Ada@Example.com").code == 0
+    users = query(database, 'SELECT email, is_superuser, is_active FROM "user"')
+    assert users == [("ada@example.com", True, True)]
+
+
+def test_create_superuser_refuses_a_taken_address(run: Run, database: URL) -> None:
+    create_superuser(run, database)
+    again = create_superuser(run, database)
+    assert again.code == "app: Another user already has this e-mail address."
+    assert query(database, 'SELECT count(*) FROM "user"') == [(1,)]
+
+
+def test_create_superuser_refuses_a_short_password(run: Run) -> None:
+    done = run("create-superuser", "ada@example.com", "--password-stdin", stdin="short\n")
+    assert done.code == "app: String should have at least 15 characters"
+
+
+def test_create_superuser_needs_a_migrated_database(run: Run, empty_database: URL) -> None:
+    code = create_superuser(run, empty_database).code
+    assert code == "app: The database has no revision; run `alembic upgrade head`"
+
+
+def test_seed_adds_users_with_items(run: Run, database: URL) -> None:
+    arguments = ("seed", "--users", "150", "--items-per-user", "3")
+    done = run(*arguments, DATABASE_URL=libpq_uri(database))
+    assert done.code == 0
+    assert "150 users with 3 items each; sign in as demo-" in done.output
+    owners = query(database, "SELECT count(*), count(DISTINCT owner_id) FROM item")
+    assert owners == [(450, 150)]
+
+
+def test_seed_is_not_for_production(run: Run) -> None:
+    done = run("seed", ENVIRONMENT="production", DATABASE_URL=NOWHERE)
+    assert done.code == "app: demo data is not for production"
+
+
+def test_openapi_is_json(run: Run) -> None:
+    assert "/api/v1/items" in json.loads(run("openapi").output)["paths"]
+
+
+def test_routes_says_who_may_call_what(run: Run) -> None:
+    lines = [line.split(maxsplit=2) for line in run("routes").output.splitlines()]
+    assert ["POST", "/api/v1/auth/login", "anyone"] in lines
+    assert ["GET", "/api/v1/items", "user"] in lines
+    assert ["DELETE", "/api/v1/users/me", "user, recent login"] in lines
+    assert ["GET", "/api/v1/users", "superuser"] in lines
+
+
+def test_schema_shows_every_table(run: Run) -> None:
+    output = run("schema").output
+    assert all(f"    {name} {{\n" in output for name in load_models().tables)
+    assert "    user ||--o{ item : owner_id" in output
+    assert '        timestamp_with_time_zone email_verified_at "optional"' in output
+
+
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        ("what", "DATABASE_URL is malformed; it looks like postgresql://"),
+        ("postgresql://host:port/x", "DATABASE_URL is malformed; it looks like postgresql://"),
+        ("mysql://root@localhost/app", "DATABASE_URL is of the kind 'mysql'"),
+        ("sqlite:///app.db", "the service needs PostgreSQL; SQLite serves only Alembic"),
+        (NOWHERE, "the database cannot be used: connection"),
+    ],
+)
+def test_run_refuses_a_database_in_one_line(run: Run, url: str, message: str) -> None:
+    code = run("run", "--port", "0", DATABASE_URL=url).code
+    assert str(code).startswith(f"app: {message}")
+
+
+def test_run_needs_a_database_in_production(run: Run) -> None:
+    code = str(run("run", "--port", "0", ENVIRONMENT="production").code)
+    assert "DATABASE_URL is required in production: postgresql://" in code
+
+
+def test_run_names_each_wrong_setting(run: Run) -> None:
+    wrong = {"ENVIRONMENT": "staging", "DATABASE_POOL_SIZE": "0"}
+    code = str(run("run", "--port", "0", **wrong).code)
+    assert [line.partition(":")[0] for line in code.removeprefix("app: ").splitlines()] == [
+        "ENVIRONMENT",
+        "DATABASE_POOL_SIZE",
+    ]

@@ -1,0 +1,38 @@
+import socket
+from pathlib import Path
+
+import httpx2
+import psutil
+import pytest
+from sqlalchemy import URL
+
+from app.database import libpq_uri
+from app.server import PortTakenError, check_port
+from tests.servers import copy_repository, running_app
+
+
+def test_check_port_says_what_to_do_about_a_taken_one() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(PortTakenError, match=rf"127\.0\.0\.1:{port} .*: make run PORT="):
+            check_port("127.0.0.1", port)
+    check_port("127.0.0.1", port)
+
+
+def test_check_port_refuses_an_address_that_is_not_here() -> None:
+    with pytest.raises(PortTakenError, match="cannot listen on"):
+        check_port("192.0.2.1", 8000)
+
+
+def test_serve_reloads_and_ends_with_its_parent(empty_database: URL, tmp_path: Path) -> None:
+    copy = copy_repository(tmp_path)
+    with running_app("--reload", folder=copy, DATABASE_URL=libpq_uri(empty_database)) as server:
+        assert httpx2.get(f"{server.url}/readyz").status_code == 200
+        (child,) = [
+            each
+            for each in psutil.Process(server.process.pid).children(recursive=True)
+            if any(c.laddr.port == httpx2.URL(server.url).port for c in each.net_connections())
+            and "spawn_main" in " ".join(each.cmdline())
+        ]
+        server.process.kill()
+        assert not psutil.wait_procs([child], timeout=30)[1]
