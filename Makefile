@@ -6,6 +6,7 @@ PORT ?= 8000
 # The first Python that is new enough: `make setup PYTHON=python3.13` chooses another.
 PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
+PIP = .venv/bin/python -m pip install --quiet --disable-pip-version-check
 COMPILE = .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes $(UPGRADE)
 
 # What another virtual environment of the shell says must not reach this one.
@@ -19,12 +20,12 @@ help: ## List the commands
 
 setup: .venv/ready ## Create .venv with the locked packages
 
-.venv/ready: requirements-uv.txt requirements-dev.txt pyproject.toml
+# With pip alone, so that whatever index pip is set to use serves.
+.venv/ready: requirements-dev.txt pyproject.toml
 	$(if $(PYTHON),,$(error Python 3.11 or newer is needed, as python3 or with PYTHON=/path/to/python))
 	$(PYTHON) -m venv --clear .venv
-	.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-uv.txt
-	.venv/bin/uv pip install --quiet --python .venv --require-hashes -r requirements-dev.txt
-	.venv/bin/uv pip install --quiet --python .venv --no-deps --editable .
+	$(PIP) --no-compile --require-hashes -r requirements-dev.txt
+	$(PIP) --no-deps --no-build-isolation --editable .
 	@touch $@
 
 run: setup ## Migrate the database and serve it on http://HOST:PORT, with reload
@@ -53,4 +54,3 @@ migrate: setup ## Upgrade the database to the newest revision
 lock: setup ## Write the lock files from pyproject.toml: make lock UPGRADE=--upgrade takes the newest
 	$(COMPILE) pyproject.toml -o requirements.txt
 	$(COMPILE) pyproject.toml --group dev --constraints requirements.txt -o requirements-dev.txt
-	echo uv | $(COMPILE) - -o requirements-uv.txt
