@@ -8,7 +8,7 @@ from unicodedata import normalize
 
 from pwdlib import PasswordHash
 from pwdlib.hashers.argon2 import Argon2Hasher
-from pydantic import SecretStr
+from pydantic import Secret
 
 from app.errors import Unavailable
 from app.users.service import NO_PASSWORD
@@ -31,10 +31,10 @@ class PasswordHasher:
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="password")
         self._places = threads * (1 + _WAITING_PER_THREAD)
 
-    async def hash(self, password: SecretStr) -> str:
+    async def hash(self, password: Secret[str]) -> str:
         return await self._run(lambda: self._hasher.hash(_text(password)))
 
-    async def verify(self, password: SecretStr, hashed_password: str) -> bool:
+    async def verify(self, password: Secret[str], hashed_password: str) -> bool:
         """Check a password. `NO_PASSWORD` takes as long as any other, and answers no.
 
         The equal time keeps a caller from learning which addresses have an account.
@@ -59,6 +59,6 @@ class PasswordHasher:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
 
-def _text(password: SecretStr) -> str:
+def _text(password: Secret[str]) -> str:
     """Return the password in NFC, since keyboards differ in how they compose (NIST SP 800-63B)."""
     return normalize("NFC", password.get_secret_value())
