@@ -64,7 +64,7 @@ async def test_validation_error_names_each_field_without_its_input(client: Async
     problem = read_problem(answer, 422, "unprocessable_content")
     assert [(error["loc"], error["type"]) for error in problem["errors"]] == [
         (["body", "email"], "email"),
-        (["body", "password"], "too_short"),
+        (["body", "password"], "string_too_short"),
         (["body", "full_name"], "string_type"),
         (["body"], "extra_forbidden"),
     ]
