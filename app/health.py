@@ -40,11 +40,12 @@ async def get_readiness(request: Request, session: SessionDep) -> Health:
 
 async def check_revision(session: AsyncSession, *, expected: frozenset[str]) -> None:
     """Raise `WrongRevision` unless the database is at exactly these revisions."""
+    connection = await session.connection()
     try:
-        found = await session.execute(text("SELECT version_num FROM alembic_version"))
+        found = await connection.scalars(text("SELECT version_num FROM alembic_version"))
     except ProgrammingError as error:  # nothing has been migrated, there is no such table
         raise WrongRevision("The database has no revision; run `alembic upgrade head`") from error
-    current = frozenset(found.scalars())
+    current = frozenset(found)
     if current != expected:
         raise WrongRevision(
             f"The database is at {_names(current)}, this release needs {_names(expected)};"
