@@ -197,9 +197,8 @@ async def live_app(live_database: URL) -> AsyncIterator[FastAPI]:
     app = create_app(Settings(_env_file=None, database_url=SecretStr(url), password_hash_memory=8))
     async with app.router.lifespan_context(app):
         yield app
-        async with app.state.database.new_session(read_only=False) as session:
-            await session.execute(text('TRUNCATE "user" CASCADE'))
-            await session.commit()
+        async with app.state.database.engine.begin() as connection:
+            await connection.execute(text('TRUNCATE "user" CASCADE'))
 
 
 @pytest.fixture

@@ -200,7 +200,7 @@ async def test_log_in_refuses_an_invalid_form(client: AsyncClient, form: dict[st
         ),
         (
             "multipart/form-data; boundary=x",
-            b"--x\r\nContent-Disposition: form-data; name=username; filename=f\r\n\r\n\r\n--x--\r\n",
+            b"--x\r\nContent-Disposition: form-data; name=username; filename=f\r\n\r\n\r\n--x--",
         ),
     ],
 )
