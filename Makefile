@@ -21,7 +21,7 @@ help: ## List the commands
 setup: .venv/ready ## Create .venv with the locked packages
 
 # With pip alone, so that whatever index pip is set to use serves.
-.venv/ready: requirements-dev.txt pyproject.toml
+.venv/ready: requirements-dev.txt
 	$(if $(PYTHON),,$(error Python 3.11 or newer is needed, as python3 or with PYTHON=/path/to/python))
 	$(PYTHON) -m venv --clear .venv
 	$(PIP) --no-compile --require-hashes -r requirements-dev.txt
@@ -38,7 +38,6 @@ check: setup ## All that CI runs: format, lint, types, imports, migrations, test
 	.venv/bin/ruff format --check
 	.venv/bin/ruff check
 	.venv/bin/mypy
-	.venv/bin/lint-imports
 	.venv/bin/pytest --numprocesses auto --maxprocesses 8 --cov --cov-report=term
 
 format: setup ## Format the code and mend what ruff can mend

@@ -16,6 +16,8 @@ from starlette.responses import Response
 from app.database import is_unavailable
 
 _RETRY_AFTER = {"Retry-After": "1"}  # seconds
+# RFC 9110's names, for versions of Python that still have those of RFC 2616.
+_TITLES = {413: "Content Too Large", 422: "Unprocessable Content"}
 _FIELD_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 
 
@@ -110,7 +112,7 @@ async def _service_error(request: Request, error: ServiceError) -> Response:
 
 async def _validation_error(request: Request, error: RequestValidationError) -> Response:
     fields = [
-        FieldError(loc=_location(each["loc"]), msg=each["msg"], type=each["type"])
+        FieldError(loc=_location(each["loc"]), msg=_message(each), type=each["type"])
         for each in error.errors()
     ]
     status = HTTPStatus.UNPROCESSABLE_ENTITY
@@ -120,6 +122,14 @@ async def _validation_error(request: Request, error: RequestValidationError) -> 
 def _location(loc: tuple[str | int, ...]) -> list[str | int]:
     """Keep what can be a field's name: an unknown field's is the client's own text."""
     return [part for part in loc if isinstance(part, int) or _FIELD_NAME.fullmatch(part)]
+
+
+def _message(error: Mapping[str, Any]) -> str:
+    """Keep pydantic's message, except the one that quotes a character of the input."""
+    if error["type"] == "uuid_parsing":
+        return "Input should be a valid UUID"
+    message: str = error["msg"]
+    return message
 
 
 async def _http_error(request: Request, error: HTTPException) -> Response:
@@ -144,7 +154,8 @@ def _respond(
     headers: Mapping[str, str] | None = None,
     **members: Any,
 ) -> Response:
-    defaults = {"title": status.phrase, "code": status.name.lower()}
+    title = _TITLES.get(status, status.phrase)
+    defaults = {"title": title, "code": title.lower().replace(" ", "_")}
     problem = Problem(
         status=status, detail=detail, request_id=request.scope["request_id"], **defaults | members
     )

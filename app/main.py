@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from alembic.script import ScriptDirectory
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
+from starlette.types import ASGIApp
 
 from app.auth.passwords import PasswordHasher
 from app.auth.router import router as auth_router
@@ -13,7 +14,7 @@ from app.database import Database, database_url
 from app.errors import install_error_handlers, problem_response
 from app.health import router as health_router
 from app.items.router import router as items_router
-from app.middleware import ResponseHeaders
+from app.middleware import BodyLimit, ResponseHeaders
 from app.models import load_models
 from app.openapi import DocumentedAPI
 from app.settings import PROJECT, Settings, read_settings
@@ -23,19 +24,25 @@ API = "/api/v1"
 MAX_BODY_SIZE = 64 * 1024  # bytes
 
 
+class Service(DocumentedAPI):
+    def build_middleware_stack(self) -> ASGIApp:
+        """Put what every answer carries around all else: around the answer 500 too."""
+        return ResponseHeaders(super().build_middleware_stack())
+
+
 def create_app(settings: Settings | None = None) -> FastAPI:
     """Build the application. Raises `SettingsError` if a setting is missing or wrong."""
     load_models()
-    app = DocumentedAPI(
+    app = Service(
         title="User service",
         version="0.1.0",
         lifespan=lifespan,
-        max_body_size=MAX_BODY_SIZE,
+        redirect_slashes=False,
         generate_unique_id_function=_operation_id,
         responses={422: problem_response("The request is not valid")},
     )
     app.state.settings = settings or read_settings()
-    app.add_middleware(ResponseHeaders)
+    app.add_middleware(BodyLimit, size=MAX_BODY_SIZE)
     install_error_handlers(app)
     app.include_router(health_router)
     app.include_router(auth_router, prefix=API)

@@ -1,12 +1,15 @@
-"""The route class of every router: one transaction for each request, and strict JSON."""
+"""The route class of every router: one transaction for each request, and strict input."""
 
 import json
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Any, NoReturn
+from urllib.parse import unquote_to_bytes
 
 from fastapi import Depends, Request, Response
+from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from sqlmodel.ext.asyncio.session import AsyncSession
+from starlette.datastructures import QueryParams
 
 from app.database import Database
 
@@ -44,6 +47,16 @@ SessionDep = Annotated[AsyncSession, Depends(get_session)]
 
 
 class _StrictRequest(Request):
+    @property
+    def query_params(self) -> QueryParams:
+        """The query, which must be UTF-8; Starlette reads what is not as U+FFFD."""
+        try:
+            unquote_to_bytes(self.scope["query_string"]).decode()
+        except UnicodeDecodeError:
+            error = {"type": "unicode", "loc": ("query",), "msg": "The query is not UTF-8"}
+            raise RequestValidationError([error]) from None
+        return super().query_params
+
     async def json(self) -> Any:
         """Parse JSON as RFC 8259 defines it; Python's own parser is more lenient.
 

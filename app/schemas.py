@@ -1,9 +1,15 @@
 """What all wire schemas are built from: text without surprises, and bodies without extras."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Self, cast
 
 from email_validator import EmailNotValidError, validate_email
-from pydantic import BeforeValidator, EmailStr, StringConstraints
+from pydantic import (
+    BeforeValidator,
+    EmailStr,
+    ModelWrapValidatorHandler,
+    StringConstraints,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 from sqlmodel import SQLModel
 
@@ -44,3 +50,20 @@ class Input(SQLModel):
     """A body that clients send. A field it does not know is an error, never ignored."""
 
     model_config = {"extra": "forbid"}
+
+
+class Output(SQLModel):
+    """A body that clients receive: a row as it is, not judged by the rules for input.
+
+    Those may have been others when the row was written, or unknown to whoever imported it.
+    """
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _take_as_it_is(
+        cls: type[Self], row: Any, validate: ModelWrapValidatorHandler[Self]
+    ) -> Self:
+        if not isinstance(row, SQLModel):
+            return validate(row)
+        taken = cls.model_construct(**{name: getattr(row, name) for name in cls.model_fields})
+        return cast(Self, taken)

@@ -16,7 +16,8 @@ from alembic.script import ScriptDirectory
 from fastapi import FastAPI
 from httpx2 import ASGITransport, AsyncClient
 from psycopg import sql
-from sqlalchemy import URL, NullPool, make_url
+from pydantic import SecretStr
+from sqlalchemy import URL, NullPool, make_url, text
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -24,7 +25,8 @@ from app.database import Database
 from app.embedded import running_server
 from app.main import create_app
 from app.settings import Settings
-from tests.factories import HASHER
+from app.users.models import User
+from tests.factories import HASHER, make_superuser, make_user, sign_in
 
 ROOT = Path(__file__).parent.parent
 _server = ExitStack()
@@ -147,6 +149,68 @@ def app(database: Database) -> FastAPI:
 async def client(app: FastAPI) -> AsyncIterator[AsyncClient]:
     """An anonymous HTTP client; `sign_in(client, user)` makes it another's."""
     async with new_client(app) as client:
+        yield client
+
+
+@pytest.fixture
+async def user(session: AsyncSession) -> User:
+    return await make_user(session)
+
+
+@pytest.fixture
+async def user_client(
+    app: FastAPI, session: AsyncSession, user: User
+) -> AsyncIterator[AsyncClient]:
+    """A client that is signed in as `user`."""
+    async with new_client(app) as client:
+        await sign_in(client, session, user)
+        yield client
+
+
+@pytest.fixture
+async def superuser(session: AsyncSession) -> User:
+    return await make_superuser(session)
+
+
+@pytest.fixture
+async def superuser_client(
+    app: FastAPI, session: AsyncSession, superuser: User
+) -> AsyncIterator[AsyncClient]:
+    """A client that is signed in as `superuser`."""
+    async with new_client(app) as client:
+        await sign_in(client, session, superuser)
+        yield client
+
+
+@pytest.fixture(scope="session")
+def live_database(create_database: Callable[[], URL]) -> URL:
+    """The URL of a migrated database for tests that commit. They find it empty."""
+    url = create_database()
+    command.upgrade(alembic_config(url), "head")
+    return url
+
+
+@pytest.fixture
+async def live_app(live_database: URL) -> AsyncIterator[FastAPI]:
+    """The service as it runs: a pool of connections, and transactions that are committed."""
+    url = live_database.render_as_string(hide_password=False)
+    app = create_app(Settings(_env_file=None, database_url=SecretStr(url), password_hash_memory=8))
+    async with app.router.lifespan_context(app):
+        yield app
+        async with app.state.database.engine.begin() as connection:
+            await connection.execute(text('TRUNCATE "user" CASCADE'))
+
+
+@pytest.fixture
+async def live_session(live_app: FastAPI) -> AsyncIterator[AsyncSession]:
+    """A session on the live application's database; its commits are real."""
+    async with live_app.state.database.new_session(read_only=False) as session:
+        yield session
+
+
+@pytest.fixture
+async def live_client(live_app: FastAPI) -> AsyncIterator[AsyncClient]:
+    async with new_client(live_app) as client:
         yield client
 
 

@@ -5,8 +5,11 @@ from typing import Any
 
 from httpx2 import AsyncClient
 from pydantic import Secret
+from sqlalchemy import Interval, cast, update
+from sqlmodel import col
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from app.auth.models import LoginSession
 from app.auth.passwords import PasswordHasher
 from app.auth.schemas import LoginForm, SignUp
 from app.auth.service import Client, log_in, sign_up
@@ -57,3 +60,20 @@ async def make_token(session: AsyncSession, user: User, password: str = PASSWORD
 async def sign_in(client: AsyncClient, session: AsyncSession, user: User) -> None:
     """Make the client's requests the user's."""
     client.headers["Authorization"] = f"Bearer {await make_token(session, user)}"
+
+
+async def move_login_back(session: AsyncSession, user: User, **instants: str) -> None:
+    """Set instants of the user's sessions back by an interval of PostgreSQL, as if time passed."""
+    back = {
+        name: getattr(LoginSession, name) - cast(interval, Interval)
+        for name, interval in instants.items()
+    }
+    mine = update(LoginSession).where(col(LoginSession.user_id) == user.id)
+    await session.exec(mine.values(back))
+    await session.commit()
+
+
+async def reload_user(session: AsyncSession, user: User) -> User:
+    """Return the user as the database has it now."""
+    await session.refresh(user)
+    return user

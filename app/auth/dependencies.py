@@ -1,5 +1,7 @@
 """Who is calling: add `CurrentUser` to a route and it needs a login."""
 
+import re
+from ipaddress import ip_address
 from typing import Annotated, ClassVar
 
 from fastapi import Depends, Request
@@ -11,6 +13,7 @@ from app.errors import Forbidden, Unauthenticated
 from app.routing import SessionDep
 from app.users.models import User
 
+_CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 # Errors are this module's own, since FastAPI's answer is no problem document.
 _bearer = OAuth2PasswordBearer(tokenUrl="/api/v1/auth/login", auto_error=False)
 
@@ -70,8 +73,17 @@ HasherDep = Annotated[PasswordHasher, Depends(get_hasher)]
 
 
 async def get_client(request: Request) -> Client:
-    user_agent = request.headers.get("user-agent", "")[:255]
-    return Client(request.client.host if request.client else None, user_agent or None)
+    """Return where a request comes from, as the database can keep it: a header may be anything."""
+    user_agent = _CONTROL_CHARACTERS.sub(" ", request.headers.get("user-agent", "")[:255])
+    return Client(_find_address(request), user_agent or None)
+
+
+def _find_address(request: Request) -> str | None:
+    try:
+        # Behind a proxy it is what a header says, not what a socket knows.
+        return str(ip_address(request.client.host)) if request.client else None
+    except ValueError:
+        return None
 
 
 ClientDep = Annotated[Client, Depends(get_client)]

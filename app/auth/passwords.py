@@ -48,9 +48,9 @@ class PasswordHasher:
             raise Unavailable
         self._places -= 1
         running = asyncio.get_running_loop().run_in_executor(self._threads, work)
-        # Not in a `finally`: a client that hangs up frees no thread.
+        # A client that hangs up frees no thread: hence no `finally`, and the shield.
         running.add_done_callback(self._free_place)
-        return await running
+        return await asyncio.shield(running)
 
     def _free_place(self, _: object) -> None:
         self._places += 1

@@ -4,21 +4,16 @@ import uuid
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, Secret, StringConstraints
-from sqlmodel import Field
+from pydantic import BaseModel, Field, Secret
 
 from app.schemas import Email, Input, Line
 
-_MASKED = Field(schema_extra={"json_schema_extra": {"format": "password", "writeOnly": True}})
+_NOT_SHOWN = Field(json_schema_extra={"format": "password", "writeOnly": True})
 
-NewPassword = Annotated[
-    Secret[Annotated[str, StringConstraints(min_length=15, max_length=128)]], _MASKED
-]
+NewPassword = Annotated[Secret[Annotated[Line, Field(min_length=15, max_length=128)]], _NOT_SHOWN]
 """15 code points or more, without a rule for their composition (NIST SP 800-63B-4, 3.1.1.2)."""
 
-Password = Annotated[
-    Secret[Annotated[str, StringConstraints(min_length=1, max_length=1024)]], _MASKED
-]
+Password = Annotated[Secret[Annotated[Line, Field(min_length=1, max_length=1024)]], _NOT_SHOWN]
 """One that exists already, whatever the rules were then."""
 
 

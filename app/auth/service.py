@@ -120,18 +120,24 @@ async def _start_session(session: AsyncSession, user_id: uuid.UUID, client: Clie
     expires_at: datetime = (
         await session.exec(new.returning(col(LoginSession.expires_at)))
     ).scalar_one()
-    await _drop_surplus_sessions(session, user_id)
+    await _drop_surplus_sessions(session, user_id, newest=_hash(token))
     return TokenPublic(access_token=token, expires_at=expires_at)
 
 
-async def _drop_surplus_sessions(session: AsyncSession, user_id: uuid.UUID) -> None:
-    """End what has expired, and of the rest what was used least recently."""
-    mine = select(LoginSession.id).where(LoginSession.user_id == user_id)
-    surplus = mine.order_by(
-        _is_live().desc(),
-        col(LoginSession.last_used_at).desc(),
-        col(LoginSession.created_at).desc(),
-    ).offset(SESSIONS_PER_USER)
+async def _drop_surplus_sessions(
+    session: AsyncSession, user_id: uuid.UUID, *, newest: bytes
+) -> None:
+    """End what has expired, and of the others what was used least recently.
+
+    Not the newest, though it may look older: its instants are those of its transaction's start,
+    and of parallel logins one that started first may come last.
+    """
+    others = select(LoginSession.id).where(
+        LoginSession.user_id == user_id, LoginSession.token_hash != newest
+    )
+    surplus = others.order_by(
+        _is_live().desc(), col(LoginSession.last_used_at).desc(), col(LoginSession.id)
+    ).offset(SESSIONS_PER_USER - 1)
     await session.exec(delete(LoginSession).where(col(LoginSession.id).in_(surplus)))
 
 

@@ -7,7 +7,7 @@ from pydantic import MISSING
 from sqlmodel import Field
 
 from app.items.models import ItemBase
-from app.schemas import Input, Line, Text
+from app.schemas import Input, Line, Output, Text
 
 
 class ItemCreate(Input, ItemBase):
@@ -19,7 +19,7 @@ class ItemUpdate(Input):
     description: Text | MISSING | None = Field(default=MISSING, max_length=255)
 
 
-class ItemPublic(ItemBase):
+class ItemPublic(Output, ItemBase):
     id: uuid.UUID
     owner_id: uuid.UUID
     created_at: datetime

@@ -4,6 +4,7 @@ import uuid
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from pydantic import StrictBool
 from sqlalchemy import CheckConstraint, Index, text
 from sqlmodel import Field, Relationship, SQLModel
 
@@ -16,8 +17,9 @@ if TYPE_CHECKING:
 
 class UserBase(SQLModel):
     email: Email = Field(unique=True, index=True, max_length=255)
-    is_active: bool = True
-    is_superuser: bool = False
+    # Strict: "no" and 0 are no JSON booleans.
+    is_active: StrictBool = True
+    is_superuser: StrictBool = False
     full_name: Line | None = Field(default=None, max_length=255)
 
 

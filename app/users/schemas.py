@@ -3,10 +3,10 @@
 import uuid
 from datetime import datetime
 
-from pydantic import MISSING
+from pydantic import MISSING, StrictBool
 from sqlmodel import Field
 
-from app.schemas import Input, Line
+from app.schemas import Input, Line, Output
 from app.users.models import UserBase
 
 
@@ -19,11 +19,11 @@ class UserUpdateMe(Input):
 
 
 class UserUpdate(UserUpdateMe):
-    is_active: bool | MISSING = MISSING
-    is_superuser: bool | MISSING = MISSING
+    is_active: StrictBool | MISSING = MISSING
+    is_superuser: StrictBool | MISSING = MISSING
 
 
-class UserPublic(UserBase):
+class UserPublic(Output, UserBase):
     id: uuid.UUID
     email_verified_at: datetime | None
     created_at: datetime

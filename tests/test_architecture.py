@@ -1,0 +1,128 @@
+"""Who may import whom, and who may commit."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from fastapi.routing import iter_route_contexts
+
+from app.main import create_app
+from app.routing import ServiceRoute
+from app.settings import Settings
+
+APP = Path(__file__).parent.parent / "app"
+DOMAINS = sorted(path.parent.name for path in APP.glob("*/models.py"))
+# Each may import what stands below it, in its own domain and in `users`, which all others know.
+LAYERS = ("router", "dependencies", "service", "schemas", "models")
+WEB_FRAMEWORKS = {"fastapi", "starlette", "uvicorn"}
+FREE_OF_THE_WEB = ("service", "models", "schemas", "passwords", "database", "pagination")
+
+
+def read_modules(pattern: str) -> dict[str, ast.Module]:
+    """Parse the files below app/, by their names without `.py`: `users/service`."""
+    return {
+        path.relative_to(APP).with_suffix("").as_posix(): ast.parse(path.read_text("utf-8"))
+        for path in sorted(APP.glob(pattern))
+    }
+
+
+def find_imports(module: ast.Module) -> Iterator[str]:
+    """Name what a module imports, whole: `app.users.service`; TYPE_CHECKING blocks do not count."""
+    checked_only = {
+        id(inner)
+        for block in ast.walk(module)
+        if isinstance(block, ast.If) and ast.unparse(block.test) == "TYPE_CHECKING"
+        for inner in ast.walk(block)
+    }
+    for node in ast.walk(module):
+        if id(node) in checked_only:
+            continue
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        if isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports are absolute"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+MODULES = read_modules("**/*.py")
+
+
+def may_import(importer: str, imported: str) -> bool:
+    """Tell whether a module of a domain may import another, both written `users/service`."""
+    domain, layer = importer.split("/")
+    other_domain, _, other_layer = imported.partition("/")
+    if domain == other_domain:
+        return rank(layer) <= rank(other_layer)
+    # Routers and dependencies are HTTP's: they may use the layers below in any domain, and a
+    # router the dependencies of `auth`, which tell who is calling.
+    if layer == "router":
+        return other_layer != "router"
+    return domain != "users" and other_domain == "users" and rank(layer) <= rank(other_layer)
+
+
+def rank(layer: str) -> int:
+    """Give the layer's height; what is no layer stands beside the services."""
+    return LAYERS.index(layer if layer in LAYERS else "service")
+
+
+def find_domain_imports(module: ast.Module) -> set[str]:
+    """Name the modules of domains that a module imports: `users/service`."""
+    parts = [imported.split(".") for imported in find_imports(module)]
+    return {"/".join(names[1:3]) for names in parts if names[0] == "app" and names[1] in DOMAINS}
+
+
+@pytest.mark.parametrize("importer", [name for name in MODULES if name.split("/")[0] in DOMAINS])
+def test_domain_module_imports_only_what_is_below_it(importer: str) -> None:
+    imports = find_domain_imports(MODULES[importer])
+    assert {imported for imported in imports if not may_import(importer, imported)} == set()
+
+
+@pytest.mark.parametrize("name", [name for name in MODULES if name.split("/")[0] not in DOMAINS])
+def test_shared_module_imports_no_domain(name: str) -> None:
+    wires_things = name in {"main", "cli", "authorization"}
+    assert wires_things or not find_domain_imports(MODULES[name])
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in MODULES if name.rpartition("/")[2] in FREE_OF_THE_WEB]
+)
+def test_module_below_the_routers_knows_no_web_framework(name: str) -> None:
+    packages = {imported.partition(".")[0] for imported in find_imports(MODULES[name])}
+    assert packages & WEB_FRAMEWORKS == set()
+
+
+def test_only_main_and_the_command_line_read_settings() -> None:
+    readers = {
+        name
+        for name, module in MODULES.items()
+        if {"app.settings.Settings", "app.settings.read_settings"} & {*find_imports(module)}
+    }
+    assert readers <= {"main", "cli"}
+
+
+def test_only_the_database_commits() -> None:
+    committing = {
+        name
+        for name, module in MODULES.items()
+        for node in ast.walk(module)
+        if isinstance(node, ast.Attribute) and node.attr == "commit"
+    }
+    assert committing == {"database"}
+
+
+def test_every_module_opens_with_one_sentence() -> None:
+    for name, module in MODULES.items():
+        if module.body:
+            first = (ast.get_docstring(module) or "").partition("\n\n")[0]
+            assert first.endswith((".", ": `uvicorn app.main:create_app --factory`.")), name
+
+
+def test_every_route_runs_in_a_transaction() -> None:
+    app = create_app(Settings(_env_file=None))
+    others = {
+        route.path
+        for route in iter_route_contexts(app.routes)
+        if not isinstance(route.original_route, ServiceRoute)
+    }
+    assert others == {"/openapi.json", "/docs", "/docs/oauth2-redirect", "/redoc"}
