@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from alembic import command
-from sqlalchemy import URL
+from sqlalchemy import URL, make_url
 
 from app.database import libpq_uri
 from tests.conftest import alembic_config
@@ -27,6 +27,11 @@ def copy(tmp_path: Path) -> Path:
     return copy_repository(tmp_path)
 
 
+def environment_of(copy: Path, url: URL) -> dict[str, str]:
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    return os.environ | {"DATABASE_URL": libpq_uri(url), "PATH": path, "PYTHONPATH": str(copy)}
+
+
 @pytest.mark.parametrize(
     "sections",
     [("Add a model", "Add a route"), ("Add a setting",), ("Add a revision",)],
@@ -34,12 +39,14 @@ def copy(tmp_path: Path) -> Path:
 )
 def test_recipe(sections: tuple[str, ...], copy: Path, empty_database: URL) -> None:
     command.upgrade(alembic_config(empty_database), "head")
-    environment = os.environ | {
-        "DATABASE_URL": libpq_uri(empty_database),
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-        "PYTHONPATH": str(copy),
-    }
+    environment = environment_of(copy, empty_database)
     for section in sections:
         blocks = read_blocks(README, section)
         assert blocks
         follow(blocks, copy, environment)
+
+
+def test_recipe_for_a_revision_on_sqlite(copy: Path) -> None:
+    environment = environment_of(copy, URL.create("sqlite", database=str(copy / "app.db")))
+    command.upgrade(alembic_config(make_url(environment["DATABASE_URL"])), "head")
+    follow(read_blocks(README, "Add a revision"), copy, environment)

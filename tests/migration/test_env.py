@@ -1,0 +1,56 @@
+from pathlib import Path
+
+import pytest
+from alembic import command
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+from alembic.util import CommandError
+from sqlalchemy import URL, NullPool, create_engine, inspect, make_url
+
+from tests.conftest import ROOT, alembic_config
+
+
+@pytest.fixture(params=["postgresql", "sqlite"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> URL:
+    """An empty database: one of each kind that the revisions are for."""
+    if request.param == "sqlite":
+        return URL.create("sqlite", database=str(tmp_path / "app.db"))
+    empty: URL = request.getfixturevalue("empty_database")
+    return empty
+
+
+def tables(url: URL) -> set[str]:
+    engine = create_engine(url, poolclass=NullPool)
+    return set(inspect(engine).get_table_names())
+
+
+def test_revisions_make_what_the_models_say_and_can_be_undone(url: URL) -> None:
+    config = alembic_config(url)
+    for _ in range(2):
+        command.upgrade(config, "head")
+        command.check(config)
+        assert tables(url) == {"alembic_version", "user", "item", "login_session"}
+        command.downgrade(config, "base")
+        assert tables(url) == {"alembic_version"}
+
+
+def test_revisions_have_one_head() -> None:
+    assert len(ScriptDirectory.from_config(Config(ROOT / "alembic.ini")).get_heads()) == 1
+
+
+def test_offline_mode_writes_sql(empty_database: URL, capsys: pytest.CaptureFixture[str]) -> None:
+    command.upgrade(alembic_config(empty_database), "head", sql=True)
+    assert 'CREATE TABLE "user"' in capsys.readouterr().out
+    assert tables(empty_database) == set()
+
+
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        ("postgresql://postgres@127.0.0.1:1/app", "the database cannot be used: connection"),
+        ("mysql://localhost/app", "DATABASE_URL is of the kind 'mysql'"),
+    ],
+)
+def test_env_says_in_a_line_that_the_database_cannot_be_used(url: str, message: str) -> None:
+    with pytest.raises(CommandError, match=message):
+        command.current(alembic_config(make_url(url)))
