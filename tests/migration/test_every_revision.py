@@ -1,0 +1,94 @@
+"""Each revision, whoever wrote it: up, down and up again on tables with rows, and a lint."""
+
+import io
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from alembic import command
+from alembic.script import Script, ScriptDirectory
+
+from tests.conftest import ROOT, alembic_config
+from tests.migration.catalog import read_catalog
+from tests.migration.generated_rows import fill_tables
+
+REVISIONS = list(ScriptDirectory(str(ROOT / "migration")).walk_revisions())[::-1]
+each_revision = pytest.mark.parametrize("revision", REVISIONS, ids=lambda each: each.revision)
+Rows = dict[str, list[tuple[Any, ...]]]
+
+
+def read_rows(connection: sa.Connection, spared: set[str]) -> Rows:
+    """Read all tables, but for the columns and tables that a revision says it drops."""
+    metadata = sa.MetaData()
+    metadata.reflect(connection)
+    spared = spared | {"alembic_version"}
+    tables = [table for table in metadata.sorted_tables if table.name not in spared]
+    return {
+        table.name: sorted(
+            map(tuple, connection.execute(sa.select(*_kept_columns(table, spared)))), key=repr
+        )
+        for table in tables
+    }
+
+
+def _kept_columns(table: sa.Table, spared: set[str]) -> list[sa.Column[Any]]:
+    columns = sorted(table.columns, key=lambda column: column.name)
+    return [column for column in columns if f"{table.name}.{column.name}" not in spared]
+
+
+def _losses(revision: Script) -> set[str]:
+    """Name the tables and columns (`user.full_name`) that the file says it destroys."""
+    return set(re.findall(r"DESTRUCTIVE: ([\w.]+)", Path(revision.path).read_text("utf-8")))
+
+
+@each_revision
+def test_revision_can_be_undone_on_tables_with_rows(
+    revision: Script, create_database: Callable[[], sa.URL]
+) -> None:
+    url = create_database()
+    config = alembic_config(url)
+    below = revision.down_revision or "base"
+    assert isinstance(below, str), "a merge revision changes nothing that could be undone"
+    engine = sa.create_engine(url, poolclass=sa.NullPool)
+
+    if below != "base":
+        command.upgrade(config, below)
+    with engine.begin() as connection:
+        fill_tables(connection)
+        catalog, rows = read_catalog(connection), read_rows(connection, _losses(revision))
+
+    command.upgrade(config, revision.revision)
+    with engine.begin() as connection:
+        upgraded = read_catalog(connection)
+    command.downgrade(config, below)
+    with engine.begin() as connection:
+        assert read_catalog(connection) == catalog
+        assert read_rows(connection, _losses(revision)) == rows
+
+    command.upgrade(config, revision.revision)
+    with engine.begin() as connection:
+        assert read_catalog(connection) == upgraded
+        fill_tables(connection)
+
+
+@each_revision
+def test_revision_passes_the_lint(revision: Script) -> None:
+    config = alembic_config(sa.make_url("postgresql+psycopg://"))
+    config.output_buffer = io.StringIO()
+    command.upgrade(config, f"{revision.down_revision or 'base'}:{revision.revision}", sql=True)
+    waivers = re.findall(r"# squawk: allow ([\w-]+), \S+", Path(revision.path).read_text("utf-8"))
+    squawk = Path(sys.executable).parent / "squawk"
+    done = subprocess.run(
+        [squawk, "--pg-version=18", *(f"--exclude={rule}" for rule in waivers)],
+        cwd=ROOT,  # where its configuration is
+        input=config.output_buffer.getvalue(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
