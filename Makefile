@@ -13,10 +13,10 @@ COMPILE = .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --g
 unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME
 export UV_CUSTOM_COMPILE_COMMAND = make lock
 
-.PHONY: help setup run test check format revision migrate lock
+.PHONY: help setup run test check format revision rebase-revision migrate lock
 
 help: ## List the commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' Makefile
 
 setup: .venv/ready ## Create .venv with the locked packages
 
@@ -46,6 +46,9 @@ format: setup ## Format the code and mend what ruff can mend
 
 revision: setup ## Write the revision of a model change: make revision m="Add is_active to User"
 	@.venv/bin/alembic revision --autogenerate -m "$(m)"
+
+rebase-revision: setup ## Put the newer of two branches of revisions on top of the other
+	@.venv/bin/python -m migration.rebase
 
 migrate: setup ## Upgrade the database to the newest revision
 	@.venv/bin/alembic upgrade head
