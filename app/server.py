@@ -10,6 +10,7 @@ from multiprocessing.process import BaseProcess
 import uvicorn
 from fastapi import FastAPI
 
+from app.drift import log_drift
 from app.main import create_app
 from app.settings import PROJECT
 
@@ -57,7 +58,10 @@ def create_child_app() -> FastAPI:
     parent = multiprocessing.parent_process()
     if parent is not None:  # as with reload or workers; otherwise this is the only process
         threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
-    return create_app()
+    app = create_app()
+    if app.state.settings.environment == "development":
+        threading.Thread(target=log_drift, daemon=True).start()
+    return app
 
 
 def _end_with(parent: BaseProcess) -> None:

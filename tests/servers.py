@@ -1,6 +1,7 @@
 """Real server processes on free ports, ended by the test that has started them."""
 
 import os
+import queue
 import re
 import shutil
 import subprocess
@@ -8,12 +9,10 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 APP = str(Path(sys.executable).parent / "app")
-_URL = re.compile(r"Uvicorn running on (\S+)")
 _DEFAULTS = {"ENVIRONMENT": "development", "PASSWORD_HASH_MEMORY": "8"}
 
 
@@ -30,25 +29,34 @@ def copy_repository(folder: Path) -> Path:
     return folder
 
 
-@dataclass
 class Server:
-    process: "subprocess.Popen[str]"
-    url: str = ""
-    output: list[str] = field(default_factory=list)
+    """A server process; what it prints is read all the time, so that it never has to wait."""
 
-    def wait_until_ready(self) -> None:
-        """Read what the process prints until it serves, and go on reading in a thread."""
+    def __init__(self, process: "subprocess.Popen[str]") -> None:
+        self.process = process
+        self._lines: queue.Queue[str] = queue.Queue()
+        threading.Thread(target=self._read, daemon=True).start()
+        # Without reload, the second line comes before the first.
+        self.url = self.wait_for(r"Uvicorn running on (\S+)", r"startup complete")[0]
+
+    def _read(self) -> None:
         assert self.process.stdout is not None
-        started = False
         for line in self.process.stdout:
-            self.output.append(line)
-            started = started or "Application startup complete" in line
-            if found := _URL.search(line):
-                self.url = found[1]
-            if self.url and started:
-                threading.Thread(target=self.output.extend, args=(self.process.stdout,)).start()
-                return
-        raise AssertionError("".join(self.output))
+            self._lines.put(line)
+
+    def wait_for(self, *patterns: str) -> list[str]:
+        """Wait until lines with all the patterns were printed; return each one's first group."""
+        found: dict[str, str] = {}
+        printed = ""
+        while len(found) < len(patterns):
+            try:
+                printed += (line := self._lines.get(timeout=60))
+            except queue.Empty:
+                raise AssertionError(printed) from None
+            for pattern in patterns:
+                if match := re.search(pattern, line):
+                    found[pattern] = match[match.lastindex or 0]
+        return [found[pattern] for pattern in patterns]
 
 
 @contextmanager
@@ -64,9 +72,7 @@ def running_app(*options: str, folder: Path = ROOT, **environment: str) -> Itera
         text=True,
     ) as process:
         try:
-            server = Server(process)
-            server.wait_until_ready()
-            yield server
+            yield Server(process)
         finally:
             process.terminate()
             process.wait(timeout=30)
