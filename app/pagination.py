@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, Generic, NamedTuple, Protocol, TypeVar
+from typing import Annotated, Any, Generic, Protocol, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
@@ -32,8 +32,12 @@ class Row(Protocol):
 _R = TypeVar("_R", bound=Row)
 
 
-class Position(NamedTuple):
-    """The last row of a page. Clients see it as an opaque cursor."""
+@dataclass(frozen=True, slots=True)
+class Position:
+    """The last row of a page. Clients see it as an opaque cursor.
+
+    No NamedTuple: to FastAPI that is a sequence, a parameter that may be given several times.
+    """
 
     created_at: datetime
     id: uuid.UUID
@@ -96,7 +100,8 @@ async def get_page(
         rows = rows.where(or_(*contains))
     order = (col(model.created_at), col(model.id))
     if query.cursor is not None:
-        rows = rows.where(tuple_(*order) < tuple_(*query.cursor))
+        last = tuple_(query.cursor.created_at, query.cursor.id)
+        rows = rows.where(tuple_(*order) < last)
     newest_first = rows.order_by(*(column.desc() for column in order))
     page = list(await session.exec(newest_first.limit(query.limit + 1)))
     if len(page) <= query.limit:

@@ -49,7 +49,7 @@ async def log_in(
 @router.post("/auth/logout", status_code=status.HTTP_204_NO_CONTENT)
 async def log_out(session: SessionDep, login: CurrentLogin) -> None:
     """End the login session of this access token."""
-    await service.end_session(session, login, login.session_id)
+    await service.log_out(session, login)
 
 
 @router.get("/auth/sessions")

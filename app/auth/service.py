@@ -192,6 +192,22 @@ async def change_password(
     await end_other_sessions(session, login)
 
 
+async def log_out(session: AsyncSession, login: Login) -> None:
+    """End the caller's session, or raise `InvalidToken` if another request was faster."""
+    try:
+        await end_session(session, login, login.session_id)
+    except SessionNotFound as error:
+        raise InvalidToken from error
+
+
+async def delete_account(session: AsyncSession, login: Login) -> None:
+    """Delete the caller; raise `LastSuperuser`, or `InvalidToken` if another request was faster."""
+    try:
+        await users.delete_user(session, login.user.id)
+    except users.UserNotFound as error:
+        raise InvalidToken from error
+
+
 async def list_sessions(session: AsyncSession, login: Login) -> Sequence[LoginSessionPublic]:
     """Return the caller's live login sessions, the one used last first."""
     found = await session.exec(

@@ -50,7 +50,7 @@ async def update_me(session: SessionDep, user: CurrentUser, data: UserUpdateMe) 
 )
 async def delete_me(session: SessionDep, login: RecentLogin) -> None:
     """Delete the caller's account and all it has."""
-    await service.delete_user(session, login.user.id)
+    await auth.delete_account(session, login)
 
 
 @administration.get("", response_model=PagePublic[UserPublic])

@@ -1,0 +1,274 @@
+"""What only real commits show: parallel requests, and the order of commit and answer."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Coroutine, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from fastapi import FastAPI
+from httpx2 import AsyncClient, Response
+from psycopg import AsyncConnection
+from sqlalchemy import URL, event, text
+from sqlmodel import col, func, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+from uvicorn import Config, Server
+
+from app.auth.models import LoginSession
+from app.items.models import Item
+from app.users.models import User
+from tests.conftest import new_client
+from tests.factories import PASSWORD, make_superuser, make_user, sign_in
+from tests.problems import read_problem
+
+API = "/api/v1"
+
+
+@contextmanager
+def record_statements(app: FastAPI) -> Iterator[list[str]]:
+    """Collect the SQL that the application sends."""
+    statements: list[str] = []
+    engine = app.state.database.engine.sync_engine
+
+    def record(*arguments: object) -> None:
+        statements.append(str(arguments[2]))
+
+    event.listen(engine, "before_cursor_execute", record)
+    yield statements
+    event.remove(engine, "before_cursor_execute", record)
+
+
+@pytest.fixture
+async def socket_url(live_app: FastAPI) -> AsyncIterator[str]:
+    """The live application behind a socket, where an answer and its commit can be told apart."""
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        config = Config(live_app, lifespan="off", log_config=None, access_log=False)
+        server = Server(config)
+        serving = asyncio.create_task(server.serve([listening]))
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+        server.should_exit = True
+        await serving
+
+
+async def test_commit_precedes_the_answer(
+    live_database: URL, socket_url: str, live_session: AsyncSession
+) -> None:
+    conninfo = live_database.set(drivername="postgresql").render_as_string(hide_password=False)
+    user = await make_user(live_session)
+    async with AsyncClient(base_url=socket_url) as client:
+        await sign_in(client, live_session, user)
+
+        async def count_missed(pairs: int) -> int:
+            found = 0
+            async with await AsyncConnection.connect(conninfo, autocommit=True) as connection:
+                for _ in range(pairs):
+                    answer = await client.post(f"{API}/items", json={"title": "New"})
+                    statement = "SELECT FROM item WHERE id = %s"
+                    found += (await connection.execute(statement, [answer.json()["id"]])).rowcount
+            return pairs - found
+
+        missed = await asyncio.gather(*(count_missed(50) for _ in range(10)))
+    assert missed == [0] * 10
+
+
+async def test_parallel_sign_ups_of_one_address_make_one_account(
+    live_client: AsyncClient, live_session: AsyncSession
+) -> None:
+    body = {"email": "ada@example.com", "password": PASSWORD}
+    answers = await asyncio.gather(
+        *(live_client.post(f"{API}/auth/signup", json=body) for _ in range(50))
+    )
+    refused = [answer for answer in answers if answer.status_code != 201]
+    assert len(refused) == 49
+    for answer in refused:
+        read_problem(answer, 409, "email_taken")
+    assert (await live_session.exec(select(func.count()).select_from(User))).one() == 1
+
+
+async def race(
+    app: FastAPI, session: AsyncSession, *requests: Coroutine[Any, Any, Response]
+) -> list[Response]:
+    """Let the requests run until each waits for a user's row, in this order, then all at once."""
+    await session.exec(select(User.id).with_for_update())
+    running: list[asyncio.Task[Response]] = []
+    for request in requests:
+        running.append(asyncio.create_task(request))
+        while not running[-1].done() and await count_waiting(app) < len(running):
+            pass
+    await session.commit()
+    return await asyncio.gather(*running)
+
+
+async def count_waiting(app: FastAPI) -> int:
+    waiting = text(
+        "SELECT count(*) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    )
+    async with app.state.database.new_session(read_only=True) as session:
+        count: int = await (await session.connection()).scalar(waiting)
+        return count
+
+
+@pytest.mark.parametrize("removes_itself", [True, False])
+@pytest.mark.parametrize("change", [{"is_superuser": False}, {"is_active": False}, None])
+async def test_parallel_removals_leave_a_superuser(
+    live_app: FastAPI,
+    live_session: AsyncSession,
+    change: dict[str, bool] | None,
+    *,
+    removes_itself: bool,
+) -> None:
+    superusers = [await make_superuser(live_session) for _ in range(2)]
+    removed = superusers if removes_itself else superusers[::-1]
+    async with new_client(live_app) as first, new_client(live_app) as second:
+        for client, user in zip((first, second), superusers, strict=True):
+            await sign_in(client, live_session, user)
+        method = "PATCH" if change else "DELETE"
+        answers = await race(
+            *(live_app, live_session),
+            first.request(method, f"{API}/users/{removed[0].id}", json=change),
+            second.request(method, f"{API}/users/{removed[1].id}", json=change),
+        )
+    assert [answer.is_success for answer in answers] == [True, False]
+    read_problem(answers[1], 409, "last_superuser")
+    active = select(func.count()).where(col(User.is_superuser), col(User.is_active))
+    assert (await live_session.exec(active)).one() == 1
+
+
+async def test_parallel_logins_keep_twenty_sessions(
+    live_client: AsyncClient, live_session: AsyncSession
+) -> None:
+    user = await make_user(live_session)
+    form = {"username": user.email, "password": PASSWORD}
+    answers = await asyncio.gather(
+        *(live_client.post(f"{API}/auth/login", data=form) for _ in range(30))
+    )
+    assert [answer.status_code for answer in answers] == [200] * 30
+    assert (await live_session.exec(select(func.count()).select_from(LoginSession))).one() == 20
+
+
+@pytest.mark.parametrize("login_comes_first", [True, False])
+async def test_no_login_with_the_old_password_survives_its_change(
+    live_app: FastAPI,
+    live_client: AsyncClient,
+    live_session: AsyncSession,
+    *,
+    login_comes_first: bool,
+) -> None:
+    user = await make_user(live_session)
+    await sign_in(live_client, live_session, user)
+    passwords = {"current_password": PASSWORD, "new_password": f"new {PASSWORD}"}
+    form = {"username": user.email, "password": PASSWORD}
+    requests = [
+        live_client.put(f"{API}/users/me/password", json=passwords),
+        live_client.post(f"{API}/auth/login", data=form),
+    ]
+    answers = await race(live_app, live_session, *requests[:: -1 if login_comes_first else 1])
+    statuses = [answer.status_code for answer in answers]
+    assert statuses == ([200, 204] if login_comes_first else [204, 401])
+    assert (await live_session.exec(select(func.count()).select_from(LoginSession))).one() == 1
+    assert (await live_client.get(f"{API}/users/me")).status_code == 200
+
+
+@pytest.mark.parametrize("login_comes_first", [True, False])
+async def test_no_login_survives_a_deactivation(
+    live_app: FastAPI,
+    live_client: AsyncClient,
+    live_session: AsyncSession,
+    *,
+    login_comes_first: bool,
+) -> None:
+    user = await make_user(live_session)
+    await sign_in(live_client, live_session, await make_superuser(live_session))
+    form = {"username": user.email, "password": PASSWORD}
+    requests = [
+        live_client.patch(f"{API}/users/{user.id}", json={"is_active": False}),
+        live_client.post(f"{API}/auth/login", data=form),
+    ]
+    await race(live_app, live_session, *requests[:: -1 if login_comes_first else 1])
+    theirs = select(LoginSession).where(LoginSession.user_id == user.id)
+    assert list(await live_session.exec(theirs)) == []
+
+
+async def test_parallel_requests_of_a_user_who_leaves_end_cleanly(
+    live_app: FastAPI, live_client: AsyncClient, live_session: AsyncSession
+) -> None:
+    user = await make_user(live_session)
+    await sign_in(live_client, live_session, user)
+    deleted, *others = await race(
+        *(live_app, live_session),
+        live_client.delete(f"{API}/users/me"),
+        live_client.patch(f"{API}/users/me", json={"full_name": "Gone"}),
+        live_client.post(f"{API}/items", json={"title": "Gone"}),
+        live_client.delete(f"{API}/users/me"),
+    )
+    assert deleted.status_code == 204
+    for answer in others:
+        read_problem(answer, 401, "invalid_token")
+
+
+async def test_parallel_log_outs_end_cleanly(
+    live_client: AsyncClient, live_session: AsyncSession
+) -> None:
+    await sign_in(live_client, live_session, await make_user(live_session))
+    answers = await asyncio.gather(*(live_client.post(f"{API}/auth/logout") for _ in range(10)))
+    assert {answer.status_code for answer in answers} <= {204, 401}
+
+
+async def test_deleting_a_user_loads_none_of_its_items(
+    live_app: FastAPI, live_client: AsyncClient, live_session: AsyncSession
+) -> None:
+    user = await make_user(live_session)
+    await sign_in(live_client, live_session, await make_superuser(live_session))
+    many = text(
+        "INSERT INTO item (id, title, owner_id)"
+        " SELECT gen_random_uuid(), 'Item', :owner FROM generate_series(1, 100000)"
+    )
+    await (await live_session.connection()).execute(many, {"owner": user.id})
+    await live_session.commit()
+    with record_statements(live_app) as statements:
+        response = await live_client.delete(f"{API}/users/{user.id}")
+    assert response.status_code == 204, response.text  # within the 5 seconds of a statement
+    assert len(statements) == 3, statements
+    assert not any("item" in statement for statement in statements)
+    assert (await live_session.exec(select(func.count()).select_from(Item))).one() == 0
+
+
+@pytest.mark.parametrize(
+    "token",
+    [
+        b"garbage",
+        b"ust_" + b"a" * 42,
+        b"ust_" + b"a" * 44,
+        b"ust_" + b"a" * 42 + b"=",
+        b"ust_" + b"a" * 42 + b"\n" + b"a",
+        b"UST_" + b"a" * 43,
+        b"\xff" * 47,
+        "ust_\u0661".encode() * 10,
+        b"x" * 1_000_000,
+        b"\0",
+    ],
+)
+@pytest.mark.parametrize("method", ["GET", "PATCH"])
+async def test_a_malformed_token_costs_no_query(
+    live_app: FastAPI, live_client: AsyncClient, token: bytes, method: str
+) -> None:
+    headers = [(b"Authorization", b"Bearer " + token), (b"Content-Type", b"application/json")]
+    with record_statements(live_app) as statements:
+        answer = await live_client.request(
+            method, f"{API}/users/me", content=b"{}", headers=headers
+        )
+    read_problem(answer, 401, "invalid_token")
+    assert answer.headers["www-authenticate"] == 'Bearer error="invalid_token"'
+    assert statements == []
+
+
+async def test_an_unknown_token_costs_one_query(
+    live_app: FastAPI, live_client: AsyncClient
+) -> None:
+    with record_statements(live_app) as statements:
+        live_client.headers["Authorization"] = f"Bearer ust_{'a' * 43}"
+        read_problem(await live_client.get(f"{API}/users/me"), 401, "invalid_token")
+    assert len(statements) == 1

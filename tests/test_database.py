@@ -1,0 +1,427 @@
+"""What is repeated, what is answered 503, and how DATABASE_URL is read: on a real PostgreSQL."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import pytest
+from fastapi import APIRouter, FastAPI
+from httpx2 import AsyncClient, Response
+from sqlalchemy import URL, NullPool, delete, text, update
+from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.orm.exc import StaleDataError
+from sqlmodel import col, func, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from app.database import Database, DatabaseURLError, database_url, is_unavailable, violates
+from app.items.models import Item
+from app.routing import ServiceRoute, SessionDep
+from app.users.models import User
+from app.users.schemas import UserCreate
+from app.users.service import EmailTaken, create_user
+from tests.factories import make_item, make_user
+from tests.problems import read_problem
+
+Work = Callable[[AsyncSession], Awaitable[None]]
+
+
+@pytest.fixture
+def live(live_app: FastAPI) -> Database:
+    """The live application's database."""
+    database: Database = live_app.state.database
+    return database
+
+
+@pytest.fixture
+async def elsewhere(live_database: URL) -> AsyncIterator[AsyncEngine]:
+    """Other clients of the same database, each statement of theirs committed at once."""
+    engine = create_async_engine(live_database, poolclass=NullPool, isolation_level="AUTOCOMMIT")
+    yield engine
+    await engine.dispose()
+
+
+async def run(engine: AsyncEngine, statement: str, **parameters: object) -> None:
+    async with engine.connect() as connection:
+        await connection.execute(text(statement), parameters)
+
+
+async def server_process(session: AsyncSession) -> int:
+    process: int = await (await session.connection()).scalar(text("SELECT pg_backend_pid()"))
+    return process
+
+
+async def kill(engine: AsyncEngine, process: int) -> None:
+    """End a connection as a failing server does, and return when it has ended."""
+    await run(engine, "SELECT pg_terminate_backend(:process, 5000)", process=process)
+
+
+class Attempts:
+    """Work that counts how often it was run."""
+
+    def __init__(self, work: Callable[[AsyncSession, int], Awaitable[None]]) -> None:
+        self._work = work
+        self.count = 0
+
+    async def __call__(self, session: AsyncSession) -> None:
+        self.count += 1
+        await self._work(session, self.count)
+
+
+async def test_transact_commits_what_the_work_did(
+    live: Database, live_session: AsyncSession
+) -> None:
+    user = await live.transact(
+        lambda session: create_user(session, UserCreate(email="ada@example.com"))
+    )
+    assert await live_session.get(User, user.id) is not None
+
+
+async def test_transact_keeps_nothing_of_work_that_fails(
+    live: Database, live_session: AsyncSession
+) -> None:
+    async def fail(session: AsyncSession, _: int) -> None:
+        await create_user(session, UserCreate(email="ada@example.com"))
+        raise EmailTaken
+
+    work = Attempts(fail)
+    with pytest.raises(EmailTaken):
+        await live.transact(work)
+    assert work.count == 1
+    assert (await live_session.exec(select(func.count()).select_from(User))).one() == 0
+
+
+async def test_transact_repeats_after_a_serialization_failure(
+    live: Database, live_session: AsyncSession, elsewhere: AsyncEngine
+) -> None:
+    user = await make_user(live_session)
+
+    async def rename(session: AsyncSession, attempt: int) -> None:
+        connection = await session.connection(
+            execution_options={"isolation_level": "REPEATABLE READ"}
+        )
+        await connection.execute(text("SELECT 1"))
+        if attempt == 1:
+            await run(elsewhere, "UPDATE \"user\" SET full_name = 'theirs'")
+        await session.exec(update(User).values(full_name=f"attempt {attempt}"))
+
+    work = Attempts(rename)
+    await live.transact(work)
+    await live_session.refresh(user)
+    assert (work.count, user.full_name) == (2, "attempt 2")
+
+
+async def test_transact_repeats_after_a_deadlock(
+    live: Database, live_session: AsyncSession
+) -> None:
+    users = [await make_user(live_session) for _ in range(2)]
+    both_hold_one = asyncio.Barrier(2)
+
+    def lock(first: User, second: User) -> Attempts:
+        async def rename(session: AsyncSession, attempt: int) -> None:
+            if attempt > 1:
+                return  # the other has both locks, or had them
+            for user in (first, second):
+                if user is second:
+                    await both_hold_one.wait()
+                await session.exec(
+                    update(User).where(col(User.id) == user.id).values(full_name="Locked")
+                )
+
+        return Attempts(rename)
+
+    forth, back = lock(*users), lock(*reversed(users))
+    await asyncio.gather(live.transact(forth), live.transact(back))
+    assert sorted([forth.count, back.count]) == [1, 2]
+
+
+async def test_transact_repeats_when_the_owner_was_deleted_meanwhile(
+    live: Database, live_session: AsyncSession
+) -> None:
+    user = await make_user(live_session)
+
+    async def add_item(session: AsyncSession, _: int) -> None:
+        owner = await session.get(User, user.id)
+        if owner is None:
+            raise LookupError
+        await live_session.exec(delete(User))
+        await live_session.commit()
+        await make_item(session, owner)
+
+    work = Attempts(add_item)
+    with pytest.raises(LookupError):
+        await live.transact(work)
+    assert work.count == 2
+
+
+async def test_transact_repeats_when_the_row_it_writes_is_gone(
+    live: Database, live_session: AsyncSession
+) -> None:
+    item = await make_item(live_session, await make_user(live_session))
+
+    async def rename(session: AsyncSession, _: int) -> None:
+        mine = await session.get(Item, item.id)
+        if mine is None:
+            raise LookupError
+        await live_session.exec(delete(Item))
+        await live_session.commit()
+        mine.title = "New"
+
+    work = Attempts(rename)
+    with pytest.raises(LookupError):
+        await live.transact(work)
+    assert work.count == 2
+
+
+async def test_transact_gives_up_after_three_attempts(live: Database) -> None:
+    async def fail(_: AsyncSession, __: int) -> None:
+        raise StaleDataError
+
+    work = Attempts(fail)
+    with pytest.raises(StaleDataError):
+        await live.transact(work)
+    assert work.count == 3
+
+
+async def test_transact_does_not_repeat_other_refusals(
+    live: Database, live_session: AsyncSession
+) -> None:
+    await make_user(live_session, email="ada@example.com")
+
+    async def add(session: AsyncSession, _: int) -> None:
+        session.add(User(email="ada@example.com", hashed_password="x"))
+        await session.flush()
+
+    work = Attempts(add)
+    with pytest.raises(IntegrityError) as refused:
+        await live.transact(work)
+    assert work.count == 1
+    assert violates(refused.value, "ix_user_email")
+    assert not violates(refused.value, "pk_user")
+
+
+@pytest.mark.parametrize("read_only", [True, False])
+async def test_transact_repeats_when_the_connection_is_lost_before_commit(
+    live: Database, elsewhere: AsyncEngine, *, read_only: bool
+) -> None:
+    async def lose_connection(session: AsyncSession, attempt: int) -> None:
+        process = await server_process(session)
+        if attempt == 1:
+            await kill(elsewhere, process)
+        await server_process(session)
+
+    work = Attempts(lose_connection)
+    await live.transact(work, read_only=read_only)
+    assert work.count == 2
+
+
+async def test_transact_repeats_on_a_connection_that_the_pool_had_lost(
+    live: Database, elsewhere: AsyncEngine
+) -> None:
+    await kill(elsewhere, await live.transact(server_process))
+    assert await live.transact(server_process)
+
+
+async def test_transact_does_not_repeat_when_the_connection_is_lost_in_commit(
+    live: Database, live_session: AsyncSession, elsewhere: AsyncEngine
+) -> None:
+    async def lose_commit(session: AsyncSession, _: int) -> None:
+        session.add(User(email="ada@example.com", hashed_password="x"))
+        await session.flush()
+        await kill(elsewhere, await server_process(session))
+
+    work = Attempts(lose_commit)
+    with pytest.raises(DBAPIError) as lost:
+        await live.transact(work)
+    assert work.count == 1
+    assert is_unavailable(lost.value)
+    assert (await live_session.exec(select(func.count()).select_from(User))).one() == 0
+
+
+@pytest.mark.parametrize("read_only", [True, False])
+async def test_transact_survives_a_type_change_under_prepared_statements(
+    live: Database, elsewhere: AsyncEngine, *, read_only: bool
+) -> None:
+    async def read(session: AsyncSession) -> object:
+        connection = await session.connection()
+        return list(await connection.execute(text("SELECT * FROM changing")))
+
+    await run(elsewhere, "CREATE TABLE changing AS SELECT 4711 AS number")
+    try:
+        for _ in range(10):  # psycopg prepares a statement that it has sent five times
+            assert await live.transact(read, read_only=read_only) == [(4711,)]
+        await run(elsewhere, "ALTER TABLE changing ALTER number TYPE text")
+        for _ in range(3):
+            assert await live.transact(read, read_only=read_only) == [("4711",)]
+    finally:
+        await run(elsewhere, "DROP TABLE changing")
+
+
+async def test_new_session_reads_without_a_transaction(live: Database) -> None:
+    async def in_transaction(session: AsyncSession) -> bool:
+        statement = text("SELECT now() = statement_timestamp()")
+        await (await session.connection()).execute(statement)
+        own_transaction: bool = await (await session.connection()).scalar(statement)
+        return not own_transaction
+
+    assert await live.transact(in_transaction, read_only=False)
+    assert not await live.transact(in_transaction, read_only=True)
+
+
+async def test_connections_have_limits(live: Database) -> None:
+    async def show(session: AsyncSession) -> list[str]:
+        connection = await session.connection()
+        names = ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout")
+        return [str(await connection.scalar(text(f"SHOW {name}"))) for name in (*names, "timezone")]
+
+    assert await live.transact(show) == ["5s", "2s", "10s", "UTC"]
+
+
+async def test_errors_hide_the_values(live: Database) -> None:
+    async def fail(session: AsyncSession) -> None:
+        session.add(User(email="Canary@example.com", hashed_password="x"))
+        await session.flush()
+
+    with pytest.raises(IntegrityError) as refused:
+        await live.transact(fail)
+    statement = str(refused.value).replace(str(refused.value.orig), "")
+    assert "Canary" not in statement
+
+
+async def unavailable(client: AsyncClient, method: str = "GET", path: str = "/readyz") -> Response:
+    answer = await client.request(method, path)
+    read_problem(answer, 503, "unavailable")
+    assert int(answer.headers["retry-after"]) > 0
+    return answer
+
+
+def add_route(app: FastAPI, work: Work) -> None:
+    """Add `POST /work` to the application."""
+    router = APIRouter(route_class=ServiceRoute, tags=["test"])
+
+    @router.post("/work", status_code=204)
+    async def endpoint(session: SessionDep) -> None:
+        await work(session)
+
+    app.include_router(router)
+
+
+async def test_a_server_that_is_absent_is_unavailable(
+    live_app: FastAPI, live_client: AsyncClient
+) -> None:
+    live = live_app.state.database
+    absent = URL.create("postgresql+psycopg", host="127.0.0.1", port=1, database="app")
+    live_app.state.database = Database(absent, pool_size=1)
+    await unavailable(live_client)
+    live_app.state.database = live
+
+
+async def test_an_exhausted_pool_is_unavailable(
+    live_app: FastAPI,
+    live_client: AsyncClient,
+    live_database: URL,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("app.database._POOL_TIMEOUT", 0.05)
+    live = live_app.state.database
+    small = live_app.state.database = Database(live_database, pool_size=1)
+    async with small.engine.connect():
+        await unavailable(live_client)
+    await small.dispose()
+    live_app.state.database = live
+
+
+async def test_a_lock_held_too_long_is_unavailable(
+    live_app: FastAPI, live_client: AsyncClient, live: Database
+) -> None:
+    async def lock(session: AsyncSession) -> None:
+        connection = await session.connection()
+        await connection.execute(text("SET LOCAL lock_timeout = 10"))
+        await connection.execute(text('LOCK TABLE "user"'))
+
+    add_route(live_app, lock)
+    async with live.engine.begin() as holder:
+        await holder.execute(text('LOCK TABLE "user"'))
+        await unavailable(live_client, "POST", "/work")
+    assert (await live_client.post("/work")).status_code == 204
+
+
+async def test_a_statement_that_takes_too_long_is_unavailable(
+    live_app: FastAPI, live_client: AsyncClient
+) -> None:
+    async def dawdle(session: AsyncSession) -> None:
+        connection = await session.connection()
+        await connection.execute(text("SET LOCAL statement_timeout = 10"))
+        await connection.execute(text("SELECT pg_sleep(60)"))
+
+    add_route(live_app, dawdle)
+    await unavailable(live_client, "POST", "/work")
+
+
+async def test_a_transaction_left_idle_is_unavailable(
+    live_app: FastAPI, live_client: AsyncClient, elsewhere: AsyncEngine
+) -> None:
+    async def idle(session: AsyncSession) -> None:
+        connection = await session.connection()
+        process = await server_process(session)
+        await connection.execute(text("SET LOCAL idle_in_transaction_session_timeout = 1"))
+        async with elsewhere.connect() as watcher:
+            gone = text("SELECT count(*) FROM pg_stat_activity WHERE pid = :process")
+            while await watcher.scalar(gone, {"process": process}):
+                pass
+        await connection.execute(text("SELECT 1"))
+
+    add_route(live_app, idle)
+    await unavailable(live_client, "POST", "/work")
+
+
+async def test_an_endless_fight_is_unavailable(live_app: FastAPI, live_client: AsyncClient) -> None:
+    async def lose(session: AsyncSession) -> None:
+        raise_failure = "DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = '40001'; END $$"
+        await (await session.connection()).execute(text(raise_failure))
+
+    work = Attempts(lambda session, _: lose(session))
+    add_route(live_app, work)
+    await unavailable(live_client, "POST", "/work")
+    assert work.count == 3
+
+
+async def test_a_fault_of_ours_is_no_unavailability(
+    live_app: FastAPI, live_client: AsyncClient
+) -> None:
+    async def fail(session: AsyncSession) -> None:
+        await (await session.connection()).execute(text("SELECT 1 / 0"))
+
+    add_route(live_app, fail)
+    read_problem(await live_client.post("/work"), 500, "internal_server_error")
+
+
+@pytest.mark.parametrize(
+    ("given", "driver"),
+    [
+        ("postgresql://ada:secret@db:5432/app", "postgresql+psycopg"),
+        ("postgres://ada:secret@db:5432/app", "postgresql+psycopg"),
+        ("postgresql+asyncpg://ada:secret@db/app", "postgresql+psycopg"),
+        ("postgresql:///app?host=a%2Cb&target_session_attrs=read-write", "postgresql+psycopg"),
+        ("sqlite:///./app.db", "sqlite"),
+    ],
+)
+def test_database_url_chooses_the_driver(given: str, driver: str) -> None:
+    with database_url(given) as url:
+        assert url.drivername == driver
+        assert url.render_as_string(hide_password=False).endswith(given.partition("://")[2])
+
+
+@pytest.mark.parametrize(
+    "given",
+    ["nonsense", "secret", "postgresql://ada:secret@db:port/app", "mysql://ada:secret@db/x"],
+)
+def test_database_url_refuses_what_it_cannot_use(given: str) -> None:
+    with pytest.raises(DatabaseURLError) as refused, database_url(given):
+        pass
+    assert "secret" not in str(refused.value)
+    assert refused.value.__cause__ is None
+
+
+def test_database_refuses_sqlite() -> None:
+    with database_url("sqlite://") as url, pytest.raises(DatabaseURLError, match="PostgreSQL"):
+        Database(url, pool_size=1)

@@ -1,0 +1,82 @@
+from typing import Any
+
+import pytest
+from httpx2 import AsyncClient
+
+from app.main import create_app
+from app.settings import Settings
+
+DOCUMENT = create_app(Settings(_env_file=None)).openapi()
+OPERATIONS: dict[str, dict[str, Any]] = {
+    f"{method.upper()} {path}": operation
+    for path, operations in DOCUMENT["paths"].items()
+    for method, operation in operations.items()
+}
+PROBLEM = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+
+
+async def test_document_is_served(client: AsyncClient) -> None:
+    response = await client.get("/openapi.json")
+    assert response.status_code == 200
+    assert response.json() == DOCUMENT
+
+
+@pytest.mark.parametrize("operation", OPERATIONS.values(), ids=OPERATIONS.keys())
+def test_operation_documents_its_errors_as_problems(operation: dict[str, Any]) -> None:
+    errors = {
+        status: answer for status, answer in operation["responses"].items() if status >= "400"
+    }
+    assert errors.keys() >= {"422", "503"}
+    assert ("401" in errors) >= ("security" in operation)
+    assert ("413" in errors) == ("requestBody" in operation)
+    for answer in errors.values():
+        assert answer["content"] == PROBLEM
+        assert answer["description"]
+
+
+@pytest.mark.parametrize(
+    ("operation", "codes"),
+    [
+        ("POST /api/v1/auth/signup", {"email_taken"}),
+        ("POST /api/v1/auth/login", {"invalid_credentials"}),
+        ("GET /api/v1/users/{user_id}", {"user_not_found", "superuser_required", "invalid_token"}),
+        ("DELETE /api/v1/users/me", {"recent_login_required", "last_superuser"}),
+        ("PUT /api/v1/users/me/password", {"incorrect_password", "recent_login_required"}),
+        ("GET /readyz", {"wrong_revision", "unavailable"}),
+    ],
+)
+def test_operation_names_its_own_errors(operation: str, codes: set[str]) -> None:
+    answers = OPERATIONS[operation]["responses"].values()
+    texts = " ".join(answer["description"] for answer in answers)
+    assert {code for code in codes if f"`{code}`" not in texts} == set()
+
+
+def test_operation_ids_are_domain_and_function() -> None:
+    ids = {operation["operationId"] for operation in OPERATIONS.values()}
+    assert len(ids) == len(OPERATIONS)
+    assert {"users-get_me", "items-create_item", "auth-log_in", "health-get_readiness"} <= ids
+
+
+def test_every_operation_is_described() -> None:
+    assert all(operation["description"] for operation in OPERATIONS.values())
+
+
+def test_bodies_refuse_unknown_fields() -> None:
+    schemas = DOCUMENT["components"]["schemas"]
+    inputs = {"SignUp", "PasswordChange", "UserCreate", "UserUpdate", "UserUpdateMe"}
+    inputs |= {"ItemCreate", "ItemUpdate"}
+    assert {name for name in inputs if schemas[name].get("additionalProperties", True)} == set()
+
+
+def test_public_schemas_hold_no_secret() -> None:
+    schemas = DOCUMENT["components"]["schemas"]
+    for name in ("UserPublic", "LoginSessionPublic", "ItemPublic"):
+        assert not {field for field in schemas[name]["properties"] if "hash" in field}
+    assert schemas["SignUp"]["properties"]["password"]["writeOnly"]
+
+
+def test_swagger_signs_in_with_the_login_form() -> None:
+    scheme = DOCUMENT["components"]["securitySchemes"]["OAuth2PasswordBearer"]
+    assert scheme["flows"]["password"]["tokenUrl"] == "/api/v1/auth/login"
+    body = OPERATIONS["POST /api/v1/auth/login"]["requestBody"]["content"]
+    assert body.keys() == {"application/x-www-form-urlencoded"}

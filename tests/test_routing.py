@@ -1,0 +1,83 @@
+import pytest
+from httpx2 import AsyncClient
+from sqlmodel import func, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from app.items.models import Item
+from app.users.models import User
+from tests.factories import make_item
+from tests.problems import read_problem
+
+ITEMS = "/api/v1/items"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"{",
+        b"null",
+        b"NaN",
+        b'{"title": NaN}',
+        b'{"title": Infinity}',
+        b'{"title": -Infinity}',
+        b'{"title": 1e999}',
+        b'{"title": ' + b"9" * 5000 + b"}",
+        b'{"title": 9223372036854775808}',
+        b'{"title": "canary", "title": "canary"}',
+        b'{"title": "canary", "description": {"a": 1, "a": 1}}',
+        b'{"title": "canary", "t\\u0069tle": "canary"}',
+        b'{"title": "canary\xff"}',
+        b'{"title": "canary\xed\xa0\x80"}',
+        b'{"title": "canary\\ud800"}',
+        b'{"title": "canary\\udc00\\ud800"}',
+        b'{"title": "canary\\u0000"}',
+        b'{"title": "canary\0"}',
+        b'{"title": "canary\\u001b[2J"}',
+        b'{"title": "canary\\u0085"}',
+        b'{"title": "canary", "description": "\\u0007"}',
+        b'\xef\xbb\xbf{"title": "canary"}',
+        b'{"title": "canary"}'.decode().encode("utf-16"),
+        b"[" * 60_000,
+        b'{"title":' * 7_000,
+        b'{"title": ' + b"[" * 30_000 + b"]" * 30_000 + b"}",
+        b'{"title": "canary", "unknown": 1}',
+        b'{"title": "canary", "\\ud800": 1}',
+        b'{"title": "canary", "__proto__": {}}',
+    ],
+)
+async def test_strict_request_refuses_what_is_no_valid_body(
+    session: AsyncSession, user_client: AsyncClient, user: User, content: bytes
+) -> None:
+    item = await make_item(session, user, title="Kept")
+    headers = {"Content-Type": "application/json"}
+    for method, path in (("POST", ITEMS), ("PATCH", f"{ITEMS}/{item.id}")):
+        answer = await user_client.request(method, path, content=content, headers=headers)
+        read_problem(answer, 422, "unprocessable_content")
+        assert "canary" not in answer.text
+        assert answer.text.isprintable()
+    await session.refresh(item)
+    assert (item.title, item.description) == ("Kept", None)
+    assert (await session.exec(select(func.count()).select_from(Item))).one() == 1
+
+
+async def test_hundred_thousand_nested_brackets_are_too_large(user_client: AsyncClient) -> None:
+    headers = {"Content-Type": "application/json"}
+    answer = await user_client.post(ITEMS, content=b"[" * 100_000, headers=headers)
+    read_problem(answer, 413, "content_too_large")
+
+
+@pytest.mark.parametrize("content_type", [None, "text/plain", "application/xml", "json"])
+async def test_body_of_another_type_is_refused(
+    user_client: AsyncClient, content_type: str | None
+) -> None:
+    headers = {"Content-Type": content_type} if content_type else {}
+    answer = await user_client.post(ITEMS, content=b'{"title": "A"}', headers=headers)
+    read_problem(answer, 422, "unprocessable_content")
+
+
+async def test_strict_request_takes_all_of_unicode(user_client: AsyncClient) -> None:
+    headers = {"Content-Type": "application/json; charset=utf-8"}
+    content = '{"title": "\\ud83d\\udc69 Zoë"}'.encode()
+    response = await user_client.post(ITEMS, content=content, headers=headers)
+    assert response.json()["title"] == "👩 Zoë"
