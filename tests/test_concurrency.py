@@ -236,32 +236,30 @@ async def test_deleting_a_user_loads_none_of_its_items(
     assert (await live_session.exec(select(func.count()).select_from(Item))).one() == 0
 
 
-@pytest.mark.parametrize(
-    "token",
-    [
-        b"garbage",
-        b"ust_" + b"a" * 42,
-        b"ust_" + b"a" * 44,
-        b"ust_" + b"a" * 42 + b"=",
-        b"ust_" + b"a" * 42 + b"\n" + b"a",
-        b"UST_" + b"a" * 43,
-        b"\xff" * 47,
-        "ust_\u0661".encode() * 10,
-        b"x" * 1_000_000,
-        b"\0",
-    ],
-)
-@pytest.mark.parametrize("method", ["GET", "PATCH"])
+MALFORMED_TOKENS = [
+    b"garbage",
+    b"ust_" + b"a" * 42,
+    b"ust_" + b"a" * 44,
+    b"ust_" + b"a" * 42 + b"=",
+    b"ust_" + b"a" * 42 + b"\n" + b"a",
+    b"UST_" + b"a" * 43,
+    b"\xff" * 47,
+    "ust_\u0661".encode() * 10,
+    b"x" * 1_000_000,
+    b"\0",
+]
+
+
 async def test_a_malformed_token_costs_no_query(
-    live_app: FastAPI, live_client: AsyncClient, token: bytes, method: str
+    live_app: FastAPI, live_client: AsyncClient
 ) -> None:
-    headers = [(b"Authorization", b"Bearer " + token), (b"Content-Type", b"application/json")]
     with record_statements(live_app) as statements:
-        answer = await live_client.request(
-            method, f"{API}/users/me", content=b"{}", headers=headers
-        )
-    read_problem(answer, 401, "invalid_token")
-    assert answer.headers["www-authenticate"] == 'Bearer error="invalid_token"'
+        for token in MALFORMED_TOKENS:
+            for method in ("GET", "PATCH"):
+                headers = [(b"Authorization", b"Bearer " + token)]
+                answer = await live_client.request(method, f"{API}/users/me", headers=headers)
+                read_problem(answer, 401, "invalid_token")
+                assert answer.headers["www-authenticate"] == 'Bearer error="invalid_token"'
     assert statements == []
 
 

@@ -117,14 +117,14 @@ async def test_page_has_fifty_rows_unless_told(
         (f"search={'a' * 256}", "search"),
     ],
 )
-@pytest.mark.parametrize("path", [ITEMS, "/api/v1/users"])
 async def test_page_refuses_an_invalid_query(
-    superuser_client: AsyncClient, path: str, query: str, field: str
+    superuser_client: AsyncClient, query: str, field: str
 ) -> None:
-    answer = await superuser_client.get(f"{path}?{query}")
-    problem = read_problem(answer, 422, "unprocessable_content")
-    assert [error["loc"] for error in problem["errors"]] == [["query", field]]
-    assert "canary" not in answer.text
+    for path in (ITEMS, "/api/v1/users"):
+        answer = await superuser_client.get(f"{path}?{query}")
+        problem = read_problem(answer, 422, "unprocessable_content")
+        assert [error["loc"] for error in problem["errors"]] == [["query", field]]
+        assert "canary" not in answer.text
 
 
 @pytest.mark.parametrize("query", ["search=%ff", "search=%ed%a0%80", "%ff=1", "search=%c3"])
