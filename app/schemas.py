@@ -67,3 +67,9 @@ class Output(SQLModel):
             return validate(row)
         taken = cls.model_construct(**{name: getattr(row, name) for name in cls.model_fields})
         return cast(Self, taken)
+
+    @classmethod
+    def model_validate(cls, obj: Any, **options: Any) -> Self:
+        """As pydantic has it: SQLModel's own fills an instance that it has made beforehand."""
+        validated: Self = cls.__pydantic_validator__.validate_python(obj, **options)
+        return validated

@@ -99,7 +99,8 @@ def empty_database(create_database: Callable[[], URL]) -> URL:
 
 def alembic_config(url: URL) -> Config:
     """Make Alembic's commands work on this database."""
-    config = Config(ROOT / "alembic.ini")
+    config = Config()  # without alembic.ini, which would set up logging anew
+    config.set_main_option("script_location", str(ROOT / "migration").replace("%", "%%"))
     text = url.render_as_string(hide_password=False)
     config.set_main_option("sqlalchemy.url", text.replace("%", "%%"))
     return config

@@ -21,9 +21,9 @@ POSITION = Position(datetime(2026, 11, 21, 7, 0, 0, 123456, tzinfo=UTC), uuid.UU
 
 async def read_pages(client: AsyncClient, **query: str | int) -> list[list[str]]:
     """Follow the cursors; return the ids of each page."""
-    pages = []
+    pages: list[list[str]] = []
     cursor: dict[str, str | int] = {}
-    while True:
+    while len(pages) < 10:
         response = await client.get(ITEMS, params=query | cursor)
         assert response.status_code == 200, response.text
         page = response.json()
@@ -31,6 +31,7 @@ async def read_pages(client: AsyncClient, **query: str | int) -> list[list[str]]
         if page["next_cursor"] is None:
             return pages
         cursor = {"cursor": page["next_cursor"]}
+    raise AssertionError("the pages do not end")
 
 
 def test_position_survives_its_encoding() -> None:
@@ -117,14 +118,14 @@ async def test_page_has_fifty_rows_unless_told(
         (f"search={'a' * 256}", "search"),
     ],
 )
-@pytest.mark.parametrize("path", [ITEMS, "/api/v1/users"])
 async def test_page_refuses_an_invalid_query(
-    superuser_client: AsyncClient, path: str, query: str, field: str
+    superuser_client: AsyncClient, query: str, field: str
 ) -> None:
-    answer = await superuser_client.get(f"{path}?{query}")
-    problem = read_problem(answer, 422, "unprocessable_content")
-    assert [error["loc"] for error in problem["errors"]] == [["query", field]]
-    assert "canary" not in answer.text
+    for path in (ITEMS, "/api/v1/users"):
+        answer = await superuser_client.get(f"{path}?{query}")
+        problem = read_problem(answer, 422, "unprocessable_content")
+        assert [error["loc"] for error in problem["errors"]] == [["query", field]]
+        assert "canary" not in answer.text
 
 
 @pytest.mark.parametrize("query", ["search=%ff", "search=%ed%a0%80", "%ff=1", "search=%c3"])

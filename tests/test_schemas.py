@@ -1,7 +1,8 @@
 import pytest
 from pydantic import TypeAdapter, ValidationError
+from sqlmodel import Field, SQLModel
 
-from app.schemas import Email, Line, Text, find_canonical_email
+from app.schemas import Email, Line, Output, Text, find_canonical_email
 
 CONTROL_CHARACTERS = ["\0", "\x08", "\x1b", "\x7f", "\x85", "\x9f"]
 
@@ -64,3 +65,15 @@ def test_email_does_not_quote_what_it_refuses() -> None:
 def test_email_refuses_what_is_no_text() -> None:
     with pytest.raises(ValidationError, match="valid string"):
         TypeAdapter(Email).validate_python(4711)
+
+
+def test_output_takes_a_row_as_it_is_and_nothing_else() -> None:
+    class Written(SQLModel):
+        title: str = ""
+
+    class Public(Output, Written):
+        title: Line = Field(min_length=1)
+
+    assert Public.model_validate(Written()).title == ""
+    with pytest.raises(ValidationError):
+        Public.model_validate({"title": ""})

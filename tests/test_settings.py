@@ -1,7 +1,50 @@
 import re
 
-from app.settings import Settings
+import pytest
+from pydantic import ValidationError
+
+from app.settings import Settings, SettingsError, read_settings
 from tests.servers import ROOT
+
+
+@pytest.fixture(autouse=True)
+def empty_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(Settings.model_config, "env_file", None)
+    for name in Settings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+
+
+def test_settings_have_defaults_for_development() -> None:
+    settings = read_settings()
+    assert (settings.environment, settings.given_database_url) == ("development", None)
+
+
+def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", "postgresql://ada:secret@db/app")
+    monkeypatch.setenv("DATABASE_POOL_SIZE", "")  # empty is unset
+    settings = read_settings()
+    assert settings.given_database_url == "postgresql://ada:secret@db/app"
+    assert settings.database_pool_size == 10
+    assert "secret" not in repr(settings)
+    with pytest.raises(ValidationError):
+        settings.database_pool_size = 5  # type: ignore[misc]  # frozen, which mypy knows too
+
+
+def test_production_requires_a_database(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ENVIRONMENT", "production")
+    with pytest.raises(SettingsError, match="DATABASE_URL is required in production"):
+        read_settings()
+
+
+def test_settings_error_has_a_line_for_each_and_no_value(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_POOL_SIZE", "4711x")
+    monkeypatch.setenv("PASSWORD_HASH_THREADS", "0")
+    with pytest.raises(SettingsError) as wrong:
+        read_settings()
+    pool, threads = str(wrong.value).splitlines()
+    assert pool.startswith("DATABASE_POOL_SIZE: ")
+    assert threads.startswith("PASSWORD_HASH_THREADS: ")
+    assert "4711x" not in str(wrong.value)
 
 
 def test_env_example_names_every_setting_and_no_other() -> None:
