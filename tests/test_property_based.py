@@ -23,7 +23,7 @@ from app.main import create_app
 from app.settings import Settings
 from tests.factories import PASSWORD
 
-EXAMPLES = int(os.environ.get("PROPERTY_EXAMPLES", "4"))
+EXAMPLES = int(os.environ.get("PROPERTY_EXAMPLES", "12"))
 API = "/api/v1"
 
 # Where a request that fits the document may still be refused, which is what this check forbids.
