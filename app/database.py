@@ -154,20 +154,21 @@ async def release_connection(session: AsyncSession) -> None:
     await session.commit()
 
 
-def _sqlstate(error: DBAPIError) -> str | None:
+def sqlstate(error: DBAPIError) -> str | None:
+    """Return PostgreSQL's five-character error code, or None if the server has said nothing."""
     state: str | None = getattr(error.orig, "sqlstate", None)
     return state
 
 
 def _is_worth_repeating(error: DBAPIError | StaleDataError, *, committing: bool) -> bool:
-    if isinstance(error, StaleDataError) or _sqlstate(error) in _ROLLED_BACK:
+    if isinstance(error, StaleDataError) or sqlstate(error) in _ROLLED_BACK:
         return True
     return error.connection_invalidated and not committing
 
 
 def is_unavailable(error: DBAPIError) -> bool:
     """Tell whether the database is busy or absent, so that trying again later may help."""
-    state = _sqlstate(error)
+    state = sqlstate(error)
     if state is None:  # the connection failed; the server has said nothing
         return error.connection_invalidated or type(error.orig).__name__ in _CONNECTION_ERRORS
     return state[:2] in _UNAVAILABLE_CLASSES or state in _UNAVAILABLE

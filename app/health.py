@@ -10,6 +10,7 @@ from sqlalchemy.exc import ProgrammingError
 from sqlmodel import select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from app.database import sqlstate
 from app.errors import ServiceError, Unavailable, problems
 from app.routing import ServiceRoute, SessionDep
 
@@ -45,7 +46,9 @@ async def check_revision(session: AsyncSession, *, expected: frozenset[str]) -> 
     """Raise `WrongRevision` unless the database is at exactly these revisions."""
     try:
         found = await session.exec(_REVISIONS)
-    except ProgrammingError as error:  # nothing has been migrated, there is no such table
+    except ProgrammingError as error:
+        if sqlstate(error) != "42P01":  # undefined_table: nothing has been migrated
+            raise
         raise WrongRevision("The database has no revision; run `alembic upgrade head`") from error
     current = frozenset(found)
     if current != expected:

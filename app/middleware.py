@@ -14,7 +14,7 @@ _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 class ResponseHeaders:
     """Add `X-Request-ID`, the caller's own where it is well formed, and `Cache-Control`.
 
-    Pure ASGI: it costs no task and no copy of the body.
+    Also let HEAD be what GET is. Pure ASGI: it costs no task and no copy of the body.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -25,6 +25,8 @@ class ResponseHeaders:
             await self._app(scope, receive, send)
             return
         request_id = scope["request_id"] = _request_id(scope)
+        if scope["method"] == "HEAD":  # a GET whose body the server leaves out (RFC 9110, 9.3.2)
+            scope = {**scope, "method": "GET"}
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":

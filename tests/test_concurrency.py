@@ -11,7 +11,7 @@ import pytest
 from fastapi import FastAPI
 from httpx2 import AsyncClient, Response
 from psycopg import AsyncConnection
-from sqlalchemy import URL, event, text
+from sqlalchemy import URL, delete, event, text
 from sqlmodel import col, func, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 from uvicorn import Config, Server
@@ -238,6 +238,20 @@ async def test_parallel_password_changes_let_one_through(
     )
     assert changed.status_code == 204
     read_problem(refused, 400, "incorrect_password")
+
+
+async def test_password_change_needs_a_session_that_lasts_until_it_is_made(
+    live_app: FastAPI, live_client: AsyncClient, live_session: AsyncSession
+) -> None:
+    await sign_in(live_client, live_session, await make_user(live_session))
+    await live_session.exec(select(User.id).with_for_update())
+    body = {"current_password": PASSWORD, "new_password": f"{PASSWORD} 2"}
+    changing = asyncio.create_task(live_client.put(f"{API}/users/me/password", json=body))
+    while not changing.done() and not await count_waiting(live_app):
+        pass
+    await live_session.exec(delete(LoginSession))
+    await live_session.commit()
+    read_problem(await changing, 401, "invalid_token")
 
 
 async def test_parallel_deletions_of_an_item_find_it_once(

@@ -38,7 +38,8 @@ def test_serve_ends_its_children_when_it_is_killed(
     options: tuple[str, ...], empty_database: URL
 ) -> None:
     with running_app(*options, DATABASE_URL=libpq_uri(empty_database)) as server:
-        assert httpx2.get(f"{server.url}/readyz").status_code == 200
+        head = httpx2.head(f"{server.url}/readyz")
+        assert (head.status_code, head.headers["content-length"], head.content) == (200, "15", b"")
         children = psutil.Process(server.process.pid).children(recursive=True)
         server.process.kill()
         assert not psutil.wait_procs(children, timeout=30)[1]

@@ -108,6 +108,12 @@ async def _lock_user(session: AsyncSession, user_id: uuid.UUID, hashed_password:
     return (await session.exec(user.with_for_update(key_share=True))).first() is not None
 
 
+async def _lock_session(session: AsyncSession, session_id: uuid.UUID) -> bool:
+    """Lock the login session if it has not been ended meanwhile."""
+    mine = select(LoginSession.id).where(LoginSession.id == session_id)
+    return (await session.exec(mine.with_for_update(key_share=True))).first() is not None
+
+
 async def _start_session(session: AsyncSession, user_id: uuid.UUID, client: Client) -> TokenPublic:
     token = f"ust_{token_urlsafe(32)}"
     new = insert(LoginSession).values(
@@ -187,6 +193,8 @@ async def change_password(
     new = await hasher.hash(data.new_password)
     if not await _lock_user(session, login.user.id, old):
         raise IncorrectPassword
+    if not await _lock_session(session, login.session_id):
+        raise InvalidToken
     user = update(User).where(col(User.id) == login.user.id)
     await session.exec(user.values(hashed_password=new))
     await end_other_sessions(session, login)

@@ -95,6 +95,8 @@ async def _keep_another_superuser(session: AsyncSession, user_id: uuid.UUID) -> 
     the last two the second waits, and then sees what the first has left.
     """
     superusers = select(User.id).where(col(User.is_superuser), col(User.is_active))
-    locked = list(await session.exec(superusers.order_by(col(User.id)).with_for_update()))
+    locked = list(
+        await session.exec(superusers.order_by(col(User.id)).with_for_update(key_share=True))
+    )
     if locked == [user_id]:
         raise LastSuperuser
