@@ -1,0 +1,20 @@
+"""Schemas that the models live in and the database does not have yet."""
+
+import sqlalchemy as sa
+from alembic.operations import ops
+from alembic.runtime.migration import MigrationContext
+
+from migration.online.revise.walking import each
+
+
+def create_schemas(context: MigrationContext, upgrade: ops.UpgradeOps) -> None:
+    """Create them first; a downgrade leaves them, since others may have used them meanwhile."""
+    connection = context.connection
+    assert connection is not None  # noqa: S101  # autogenerate always has one
+    existing = sa.inspect(connection).get_schema_names()
+    wanted = {op.schema for op in each(upgrade) if isinstance(op, ops.CreateTableOp) and op.schema}
+    quote = context.dialect.identifier_preparer.quote_schema
+    upgrade.ops[:0] = [
+        ops.ExecuteSQLOp(f"CREATE SCHEMA IF NOT EXISTS {quote(schema)}")
+        for schema in sorted(wanted.difference(existing))
+    ]
