@@ -1,4 +1,4 @@
-"""A project that revises with the package and upgrades with plain Alembic."""
+"""A project that revises with the package and upgrades with plain Alembic, and has two users."""
 
 from pathlib import Path
 
@@ -7,13 +7,51 @@ from sqlalchemy import URL
 
 from tests.migration.project import REVISE_ENV, Project
 
+USER = """
+class User(SQLModel, table=True):
+    id: int | None = Field(default=None, primary_key=True)
+    email: str = Field(unique=True, max_length=255)
+    full_name: str | None = Field(default=None, max_length=255)
+"""
+
 
 @pytest.fixture
-def project(tmp_path: Path, empty_database: URL) -> Project:
+def empty_project(tmp_path: Path, empty_database: URL) -> Project:
     return Project(tmp_path, empty_database, env=REVISE_ENV)
+
+
+@pytest.fixture
+def project(empty_project: Project) -> Project:
+    return with_users(empty_project)
 
 
 @pytest.fixture
 def sqlite_project(tmp_path: Path) -> Project:
     url = URL.create("sqlite", database=str(tmp_path / "app.db"))
-    return Project(tmp_path, url, env=REVISE_ENV)
+    return with_users(Project(tmp_path, url, env=REVISE_ENV))
+
+
+def with_users(project: Project) -> Project:
+    start(project, USER)
+    project.execute(
+        """INSERT INTO "user" (id, email, full_name) VALUES (1, 'a@x', 'Ann'), (2, 'b@x', NULL)"""
+    )
+    return project
+
+
+def start(project: Project, models: str) -> None:
+    """Bring the database to the models by a first revision."""
+    project.write_models(models)
+    assert project.revise(message="start") is not None
+    project.upgrade()
+    project.check()
+
+
+def migrate(project: Project, models: str, *extras: str) -> str:
+    """Change the models, revise, upgrade; the database must then match. Return the revision."""
+    project.write_models(models)
+    revision = project.revise(*extras)
+    assert revision is not None
+    project.upgrade()
+    project.check()
+    return revision
