@@ -4,7 +4,9 @@ import re
 from typing import Any, Literal
 
 import sqlalchemy as sa
+from alembic.autogenerate import renderers
 from alembic.autogenerate.api import AutogenContext
+from alembic.operations import ops
 from sqlalchemy.sql import functions
 
 Rendered = str | Literal[False]  # False leaves it to Alembic
@@ -32,7 +34,7 @@ def sql_text(expression: sa.ClauseElement, dialect: sa.Dialect) -> str:
 
 def for_text(sql: str, dialect: sa.Dialect) -> str:
     """Turn SQL for the driver into SQL for `sa.text()`, which doubles percent signs once more."""
-    if "%%" in dialect.identifier_preparer.quote("%"):
+    if _doubles_percent_signs(dialect):
         sql = sql.replace("%%", "%")
     return escape_colons(sql)
 
@@ -63,7 +65,9 @@ def _render_stored(type_: Any, context: AutogenContext) -> str:
     return context.migration_context.impl.render_type(type_, context) or f"{name}.{type_!r}"
 
 
-def _render_default(default: Any, context: AutogenContext) -> Rendered:
+def _render_default(  # noqa: PLR0911  # one a kind of default
+    default: Any, context: AutogenContext
+) -> Rendered:
     if isinstance(default, sa.DefaultClause):
         reflected, default = default.reflected, default.arg
     else:
@@ -72,6 +76,9 @@ def _render_default(default: Any, context: AutogenContext) -> Rendered:
         return repr(default)
     if isinstance(default, sa.True_ | sa.False_):
         return f"sa.{default}()"
+    if isinstance(default, sa.Computed):
+        sql = sql_text(default.sqltext, context.dialect)
+        return f"sa.Computed({sql!r}, persisted={default.persisted!r})"
     if isinstance(default, functions.now):
         return "sa.func.now()"
     if isinstance(default, sa.TextClause):
@@ -97,3 +104,26 @@ def _render_check(constraint: sa.CheckConstraint, context: AutogenContext) -> Re
     if not {"%", "\\"} & set(sql) or not constraint.name:
         return False
     return f"sa.CheckConstraint({sql!r}, name=op.f({str(constraint.name)!r}))"
+
+
+def _doubles_percent_signs(dialect: sa.Dialect) -> bool:
+    """Tell whether SQL compiled for this driver has `%%` for `%`."""
+    return "%%" in dialect.identifier_preparer.quote("%")
+
+
+_alembics_check = renderers.dispatch(ops.CreateCheckConstraintOp)
+_alembics_index = renderers.dispatch(ops.CreateIndexOp)
+
+
+@renderers.dispatch_for(ops.CreateCheckConstraintOp, replace=True)
+def _render_create_check(context: AutogenContext, op: ops.CreateCheckConstraintOp) -> str:
+    condition: Any = op.to_constraint()
+    sql = context.migration_context.impl.render_ddl_sql_expr(condition.sqltext)
+    rendered: str = _alembics_check(context, op)
+    return rendered.replace(repr(sql), repr(for_text(sql, context.dialect)))
+
+
+@renderers.dispatch_for(ops.CreateIndexOp, replace=True)
+def _render_create_index(context: AutogenContext, op: ops.CreateIndexOp) -> str:
+    rendered: str = _alembics_index(context, op)
+    return rendered.replace("%%", "%") if _doubles_percent_signs(context.dialect) else rendered
