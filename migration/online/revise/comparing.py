@@ -4,8 +4,13 @@ import re
 from typing import Any
 
 import sqlalchemy as sa
-from alembic.runtime.migration import MigrationContext
+from alembic.autogenerate.api import AutogenContext
+from alembic.operations import ops
+from alembic.runtime.plugins import Plugin
+from alembic.util import DispatchPriority, PriorityDispatchResult
 from sqlalchemy.exc import DBAPIError
+
+from migration.online.revise.rendering import sql_text
 
 # A constant as PostgreSQL and SQLite show it: evaluating it has no effect and one result.
 CONSTANT = re.compile(
@@ -13,28 +18,47 @@ CONSTANT = re.compile(
 )
 
 
-def compare_server_default(  # noqa: PLR0913, PLR0917  # the signature of Alembic's hook
-    context: MigrationContext,
-    inspected: sa.Column[Any],
-    column: sa.Column[Any],
-    found: str | None,
-    default: sa.FetchedValue | None,
-    rendered: str | None,
-) -> bool | None:
-    """Return whether the default must be written; None leaves it to Alembic.
+def setup(plugin: Plugin) -> None:
+    plugin.add_autogenerate_comparator(
+        _compare_defaults, "column", "server_default", priority=DispatchPriority.FIRST
+    )
+
+
+def _compare_defaults(  # noqa: PLR0913, PLR0917  # the signature of Alembic's comparators
+    context: AutogenContext,
+    change: ops.AlterColumnOp,
+    schema: str | None,  # noqa: ARG001
+    table: str,  # noqa: ARG001
+    name: str,  # noqa: ARG001
+    found: sa.Column[Any],
+    wanted: sa.Column[Any],
+) -> PriorityDispatchResult:
+    """Compare constants; everything else is left to Alembic.
 
     A default that left the model stays in the database: the version that runs during the upgrade
     may rely on it.
     """
-    if default is None:
-        return False
-    if found is None or rendered is None or not CONSTANT.fullmatch(found):
+    change.existing_server_default = found.server_default
+    if wanted.server_default is None and isinstance(found.server_default, sa.DefaultClause):
+        return PriorityDispatchResult.STOP
+    old, new = _constant(found.server_default, context), _constant(wanted.server_default, context)
+    if old is None or new is None:
+        return PriorityDispatchResult.CONTINUE
+    if not _is_equal(context, found, wanted, old, new):
+        change.modify_server_default = wanted.server_default
+    return PriorityDispatchResult.STOP
+
+
+def _constant(
+    default: sa.FetchedValue | None, context: AutogenContext
+) -> sa.ColumnElement[Any] | None:
+    if not isinstance(default, sa.DefaultClause):
         return None
-    is_text = isinstance(default, sa.DefaultClause) and isinstance(default.arg, str)
-    if not is_text and not CONSTANT.fullmatch(rendered):
-        return None
-    wanted: sa.ColumnElement[Any] = sa.literal_column(quote(rendered) if is_text else rendered)
-    return not _is_equal(context, inspected, column, sa.literal_column(found), wanted)
+    if isinstance(default.arg, str):
+        return sa.literal_column(quote(default.arg))
+    expression: Any = default.arg
+    sql = expression.text if default.reflected else sql_text(expression, context.dialect)
+    return sa.literal_column(sql) if CONSTANT.fullmatch(sql) else None
 
 
 def quote(text: str) -> str:
@@ -43,7 +67,7 @@ def quote(text: str) -> str:
 
 
 def _is_equal(
-    context: MigrationContext,
+    context: AutogenContext,
     inspected: sa.Column[Any],
     column: sa.Column[Any],
     found: sa.ColumnElement[Any],
@@ -52,7 +76,9 @@ def _is_equal(
     """Let the database read both as the column's type and compare what it would show."""
     connection = context.connection
     assert connection is not None  # noqa: S101  # autogenerate always has one
-    if connection.dialect.name == "postgresql" and not context.impl.compare_type(inspected, column):
+    if connection.dialect.name == "postgresql" and not context.migration_context.impl.compare_type(
+        inspected, column
+    ):
         wanted = sa.cast(wanted, inspected.type)
         found = sa.cast(found, inspected.type)
     same = sa.cast(found, sa.Text).is_not_distinct_from(sa.cast(wanted, sa.Text))

@@ -1,6 +1,7 @@
 """How enum types are written: so that a second run of an interrupted revision does no harm."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -8,6 +9,7 @@ import sqlalchemy as sa
 from alembic.autogenerate import renderers
 from alembic.autogenerate.api import AutogenContext
 from alembic.operations import ops
+from alembic.runtime.migration import MigrationContext
 from alembic_postgresql_enum.operations.add_enum_values import AddEnumValuesOp
 from alembic_postgresql_enum.operations.create_enum import CreateEnumOp
 from alembic_postgresql_enum.operations.drop_enum import DropEnumOp
@@ -48,6 +50,20 @@ def settle_enum_columns(upgrade: ops.UpgradeOps, default_schema: str | None) -> 
                 for place, column in columns.items()
                 if place not in new
             ]
+
+
+@contextmanager
+def types_created(context: MigrationContext, upgrade: ops.UpgradeOps) -> Iterator[None]:
+    """Have the revision's new types while the block runs, for the trials that need them."""
+    connection = context.connection
+    assert connection is not None  # noqa: S101  # autogenerate always has one
+    schemas = sa.inspect(connection).get_schema_names()
+    with connection.begin_nested() as savepoint:
+        for op in each(upgrade):
+            if isinstance(op, CreateEnumOp) and op.schema in schemas:
+                sa.Enum(*op.enum_values, name=op.name, schema=op.schema).create(connection)
+        yield
+        savepoint.rollback()
 
 
 _Place = tuple[str | None, str | None, str]

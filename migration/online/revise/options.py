@@ -6,13 +6,13 @@ import alembic_postgresql_enum  # noqa: F401  # teaches autogenerate about enum 
 from alembic.runtime.plugins import Plugin
 from sqlalchemy import Dialect, MetaData
 
-from migration.online.revise import checks
-from migration.online.revise.comparing import compare_server_default
+from migration.online.revise import checks, comparing
 from migration.online.revise.models import completed_metadata
 from migration.online.revise.rendering import render_item
 from migration.online.revise.review import review
 
-Plugin.setup_plugin_from_module(checks, checks.__name__)
+for _comparators in (checks, comparing):
+    Plugin.setup_plugin_from_module(_comparators, _comparators.__name__)
 
 
 def autogenerate_options(metadata: MetaData, dialect: Dialect) -> dict[str, Any]:
@@ -33,11 +33,12 @@ def autogenerate_options(metadata: MetaData, dialect: Dialect) -> dict[str, Any]
         "render_item": render_item,
         "render_as_batch": dialect.name == "sqlite",
         "compare_type": True,
-        "compare_server_default": compare_server_default,
+        "compare_server_default": True,
         "process_revision_directives": review,
         "autogenerate_plugins": [
             "alembic.autogenerate.*",
             "alembic.ext.checkconstraint_byname",
             checks.__name__,
+            comparing.__name__,
         ],
     }

@@ -11,7 +11,7 @@ from alembic.util import CommandError
 
 from migration.online.revise.answers import Answers
 from migration.online.revise.downgrades import complete_downgrade
-from migration.online.revise.enums import settle_enum_columns
+from migration.online.revise.enums import settle_enum_columns, types_created
 from migration.online.revise.operations import Remark
 from migration.online.revise.ordering import (
     drop_indexes_with_their_table,
@@ -46,11 +46,11 @@ def review(
     answers = Answers(extras)
     upgrade, renames = with_renames(context, upgrade, answers)
     script.upgrade_ops = upgrade
-    with done(context, renames):
+    with done(context, renames), types_created(context, upgrade):
         review_risks(context, upgrade, answers)
         check_defaults(context, upgrade, answers)
         _complete(context, upgrade, downgrade)
-        plan = plan_of(context, upgrade)
+        plan = "" if answers.missing else plan_of(context, upgrade)
     answers.settle()
     if upgrade.is_empty():
         directives.clear()

@@ -170,8 +170,20 @@ def _alter_column(context: MigrationContext, op: ops.AlterColumnOp, answers: Ans
         )
         answers.allow("shrink", subject, effect)
     elif problem:
-        size = _table_size(context, op)
-        answers.allow("rewrite", subject, f"{change} {problem} ({size})", EXPAND_CONTRACT)
+        effect = f"{change} {problem} ({_table_size(context, op)}){_changed_values(context, op)}"
+        answers.allow("rewrite", subject, effect, EXPAND_CONTRACT)
+
+
+def _changed_values(context: MigrationContext, op: ops.AlterColumnOp) -> str:
+    """Say how many values are not what they were after the change of type and back."""
+    old: Any = op.existing_type
+    new: Any = op.modify_type
+    column = sa.column(op.column_name, old)
+    changed = sa.cast(sa.cast(column, new), old).is_distinct_from(column)
+    number = count(_connection(context), sa.table(op.table_name, schema=op.schema), changed)
+    if number is None:
+        return ", and values may not fit"
+    return f", and changes {amount(number, 'value')}" if number else ""
 
 
 def shrunk_length(op: ops.AlterColumnOp) -> int | None:
