@@ -42,20 +42,29 @@ def _name(op: Any) -> str:
 
 def _drop_referring_tables_first(upgrade: ops.UpgradeOps) -> None:
     drops = {table_of(op): op for op in upgrade.ops if isinstance(op, ops.DropTableOp)}
-    if len(drops) <= 1:
-        return
-    referring: dict[_Table, set[_Table]] = {name: set() for name in sorted(drops, key=str)}
-    for name, op in drops.items():
-        for target in _targets(op):
+    changes = [
+        op for op in upgrade.ops if isinstance(op, ops.ModifyTableOps) and table_of(op) in drops
+    ]
+    changes.sort(key=lambda op: str(table_of(op)))
+    order, is_circular = _order(drops)
+    cuts = _without_foreign_keys(drops) if is_circular else []
+    rest = [op for op in upgrade.ops if table_of(op) not in drops]
+    upgrade.ops[:] = [*rest, *changes, *cuts, *(drops[name] for name in order)]
+
+
+def _order(drops: dict[_Table, ops.DropTableOp]) -> tuple[list[_Table], bool]:
+    names = sorted(drops, key=str)
+    sorter: TopologicalSorter[_Table] = TopologicalSorter()
+    for name in names:
+        sorter.add(name)
+    for name in names:
+        for target in sorted(_targets(drops[name]), key=str):
             if target in drops and target != name:
-                referring[target].add(name)
+                sorter.add(target, name)
     try:
-        order = list(TopologicalSorter(referring).static_order())
+        return list(sorter.static_order()), False
     except CycleError:
-        order = list(referring)
-        _cut_foreign_keys(upgrade, drops)
-    rest = [op for op in upgrade.ops if op not in drops.values()]
-    upgrade.ops[:] = [*rest, *(drops[name] for name in order)]
+        return names, True
 
 
 def _targets(op: ops.DropTableOp) -> list[_Table]:
@@ -66,13 +75,16 @@ def _targets(op: ops.DropTableOp) -> list[_Table]:
     return targets
 
 
-def _cut_foreign_keys(upgrade: ops.UpgradeOps, drops: dict[Any, ops.DropTableOp]) -> None:
+def _without_foreign_keys(drops: dict[_Table, ops.DropTableOp]) -> list[ops.ModifyTableOps]:
     """Tables that refer to each other can only go when their foreign keys are gone."""
+    cuts = []
     for (schema, name), op in sorted(drops.items(), key=str):
-        table = op.to_table()
-        keys = sorted(table.foreign_key_constraints, key=lambda key: str(key.name))
-        cuts: list[ops.MigrateOperation] = [ops.DropConstraintOp.from_constraint(k) for k in keys]
-        upgrade.ops.append(ops.ModifyTableOps(str(name), cuts, schema=schema))
+        keys = sorted(op.to_table().foreign_key_constraints, key=lambda key: str(key.name))
+        changes: list[ops.MigrateOperation] = [
+            ops.DropConstraintOp.from_constraint(k) for k in keys
+        ]
+        cuts.append(ops.ModifyTableOps(str(name), changes, schema=schema))
+    return cuts
 
 
 def separate_circular_keys(upgrade: ops.UpgradeOps) -> None:
@@ -81,7 +93,7 @@ def separate_circular_keys(upgrade: ops.UpgradeOps) -> None:
     for table in each(upgrade):
         if isinstance(table, ops.CreateTableOp):
             keys = [item for item in table.columns if _is_circular(item)]
-            table.columns = [item for item in table.columns if item not in keys]
+            table.columns = [item for item in table.columns if not _is_circular(item)]
             changes: list[ops.MigrateOperation] = []
             for key in keys:
                 change = ops.AddConstraintOp.from_constraint(key)  # type: ignore[arg-type]

@@ -4,6 +4,7 @@ import sqlalchemy as sa
 from alembic.operations import ops
 from alembic.runtime.migration import MigrationContext
 
+from migration.online.revise.rendering import for_text
 from migration.online.revise.walking import each
 
 
@@ -15,6 +16,6 @@ def create_schemas(context: MigrationContext, upgrade: ops.UpgradeOps) -> None:
     wanted = {op.schema for op in each(upgrade) if isinstance(op, ops.CreateTableOp) and op.schema}
     quote = context.dialect.identifier_preparer.quote_schema
     upgrade.ops[:0] = [
-        ops.ExecuteSQLOp(f"CREATE SCHEMA IF NOT EXISTS {quote(schema)}")
+        ops.ExecuteSQLOp(for_text(f"CREATE SCHEMA IF NOT EXISTS {quote(schema)}", context.dialect))
         for schema in sorted(wanted.difference(existing))
     ]

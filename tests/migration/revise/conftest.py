@@ -43,7 +43,7 @@ def project(empty_project: Project) -> Project:
 @pytest.fixture
 def sqlite_project(tmp_path: Path) -> Project:
     url = URL.create("sqlite", database=str(tmp_path / "app.db"))
-    return with_users(Project(tmp_path, url, env=REVISE_ENV))
+    return with_users(Project(tmp_path / "sqlite", url, env=REVISE_ENV))
 
 
 def with_users(project: Project) -> Project:
