@@ -1,7 +1,8 @@
 """What the developer says to a risky change: `-x verb=subject`, or yes on a terminal."""
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import NoReturn
 
 from alembic.util import CommandError
 
@@ -66,7 +67,7 @@ class Answers:
         """Return the answers that no question was asked for."""
         return [f"{verb}={text}" for verb, text in self._given if (verb, text) not in self._used]
 
-    def settle(self) -> None:
+    def settle(self, show: Callable[[str], None]) -> None:
         """Ask what is to be asked, and raise `CommandError` if a question stays open.
 
         Not before all is known, so that nobody thinks over an answer while a trial holds a lock.
@@ -80,14 +81,20 @@ class Answers:
         for answer in self.unused():
             self.refuse(f"-x {answer}: this change has no such question. Is the name right?")
         if self.missing:
-            raise CommandError(
-                "this change needs an answer before it can be a migration\n\n"
-                + "\n\n".join(self.missing)
-                + "\n\nNothing was written. Pass -x before the command: "
-                "alembic -x ANSWER revision --autogenerate ..."
-            )
+            self._refuse(show)
+
+    def _refuse(self, show: Callable[[str], None]) -> NoReturn:
+        reasons = "\n\n".join(self.missing)
+        if _is_terminal():  # where Alembic would make one paragraph of all lines
+            show(f"\n{reasons}\n")
+            reasons = ""
+        raise CommandError(f"{_HEAD}\n\n{reasons}\n\n{_FOOT}" if reasons else f"{_HEAD}. {_FOOT}")
 
 
+_HEAD = "this change needs an answer before it can be a migration"
+_FOOT = (
+    "Nothing was written. Pass -x before the command: alembic -x ANSWER revision --autogenerate ..."
+)
 _HEADINGS = {"drop": "DESTRUCTIVE", "shrink": "DESTRUCTIVE", "rewrite": "BLOCKING"}
 
 

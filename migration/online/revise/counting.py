@@ -8,7 +8,7 @@ from sqlalchemy.exc import DBAPIError
 PATIENCE = "5s"  # a count is information, not worth more
 
 
-def count(connection: sa.Connection, table: sa.TableClause, *conditions: Any) -> int | None:
+def count(connection: sa.Connection, table: sa.FromClause, *conditions: Any) -> int | None:
     """Count the rows that meet all conditions; None if it takes too long."""
     try:
         with connection.begin_nested():

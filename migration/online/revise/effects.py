@@ -9,6 +9,7 @@ from alembic_postgresql_enum.operations.create_enum import CreateEnumOp
 from alembic_postgresql_enum.operations.drop_enum import DropEnumOp
 from alembic_postgresql_enum.operations.sync_enum_values import SyncEnumValuesOp
 
+from migration.online.revise.obstacles import obstacle
 from migration.online.revise.operations import RenameColumn, RenameConstraint, RenameTable
 from migration.online.revise.trial import trouble
 from migration.online.revise.walking import label, table_of
@@ -31,7 +32,7 @@ class Effect(NamedTuple):
 
 def effect_of(context: MigrationContext, op: Any, *, is_new: bool) -> Effect:
     """Describe one operation of an upgrade; nobody waits for a table that `is_new`."""
-    what = _what(op)
+    what = _what(op) + obstacle(context, op)
     if context.dialect.name != "postgresql":
         return Effect(what, "the whole database", "")
     if is_new:

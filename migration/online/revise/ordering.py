@@ -106,6 +106,20 @@ def separate_circular_keys(upgrade: ops.UpgradeOps) -> None:
     upgrade.ops.extend(circular)
 
 
+def make_each_key_once(downgrade: ops.DowngradeOps) -> None:
+    """Leave those foreign keys out of tables that are made after them."""
+    separate = {
+        op.constraint_name for op in each(downgrade) if isinstance(op, ops.CreateForeignKeyOp)
+    }
+    for op in each(downgrade):
+        if isinstance(op, ops.CreateTableOp):
+            op.columns = [item for item in op.columns if not _is_key(item, separate)]
+
+
+def _is_key(item: Any, names: set[Any]) -> bool:
+    return isinstance(item, sa.ForeignKeyConstraint) and item.name in names
+
+
 def _is_circular(item: Any) -> bool:
     return isinstance(item, sa.ForeignKeyConstraint) and bool(item.use_alter)
 

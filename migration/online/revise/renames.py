@@ -32,7 +32,9 @@ def with_renames(
 def _next_rename(
     context: MigrationContext, upgrade: ops.UpgradeOps, answers: Answers
 ) -> Rename | None:
-    candidates = [*_tables(upgrade), *_columns(context, upgrade)]
+    candidates = sorted(
+        [*_tables(upgrade), *_columns(context, upgrade)], key=lambda candidate: candidate[:2]
+    )
     for old, new, rename, _, _ in candidates:  # what the command line says comes first
         if answers.is_given("rename", f"{old}:{new.rpartition('.')[2]}"):
             return rename

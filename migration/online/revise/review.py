@@ -15,6 +15,7 @@ from migration.online.revise.enums import settle_enum_columns, types_created
 from migration.online.revise.operations import Remark
 from migration.online.revise.ordering import (
     drop_indexes_with_their_table,
+    make_each_key_once,
     separate_circular_keys,
     settle_order,
 )
@@ -46,12 +47,13 @@ def review(
     answers = Answers(extras)
     upgrade, renames = with_renames(context, upgrade, answers)
     script.upgrade_ops = upgrade
+    settle_order(upgrade)
     with done(context, renames), types_created(context, upgrade):
         review_risks(context, upgrade, answers)
         check_defaults(context, upgrade, answers)
         _complete(context, upgrade, downgrade)
         plan = "" if answers.missing else plan_of(context, upgrade)
-    answers.settle()
+    answers.settle(config.print_stdout)
     if upgrade.is_empty():
         directives.clear()
         config.print_stdout("The database already matches the models: no revision is needed.")
@@ -66,11 +68,11 @@ def _complete(
     for op in each(upgrade):
         if isinstance(op, ops.AlterColumnOp):
             op.kw.pop("autoincrement", None)  # MySQL's; the others warn about it
-    settle_order(upgrade)
     settle_enum_columns(upgrade, context.dialect.default_schema_name)
     if context.dialect.name == "postgresql":
         separate_circular_keys(upgrade)
     complete_downgrade(upgrade, downgrade)
+    make_each_key_once(downgrade)
     for side in (upgrade, downgrade):
         drop_indexes_with_their_table(side)
         if context.dialect.name == "postgresql":

@@ -12,6 +12,7 @@ from sqlalchemy.exc import DBAPIError
 from migration.online.revise.answers import Answers
 from migration.online.revise.counting import amount, count
 from migration.online.revise.defaults import is_same, scalar_default, stored_default
+from migration.online.revise.rendering import escape_colons
 from migration.online.revise.trial import is_constant, is_refused, trouble
 from migration.online.revise.walking import each, label
 
@@ -115,6 +116,11 @@ def _check_value(
     *,
     filled: bool = False,
 ) -> None:
+    text = getattr(column.server_default, "arg", None)
+    if context.dialect.name == "sqlite" and isinstance(text, str) and escape_colons(text) != text:
+        answers.refuse(
+            f"{subject}: batch mode on SQLite would damage {text!r} (a colon and a word)"
+        )
     value = None if filled else scalar_default(column)
     type_ = column.type.item_type if isinstance(column.type, sa.ARRAY) else column.type
     if isinstance(type_, sa.Enum) or (value is None and not filled):

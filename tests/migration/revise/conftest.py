@@ -46,8 +46,17 @@ def sqlite_project(tmp_path: Path) -> Project:
     return with_users(Project(tmp_path / "sqlite", url, env=REVISE_ENV))
 
 
+_first_revision: dict[str, str] = {}  # by dialect; the same for every test
+
+
 def with_users(project: Project) -> Project:
-    start(project, USER)
+    project.write_models(USER)
+    dialect = project.url.get_backend_name()
+    if dialect not in _first_revision:
+        _first_revision[dialect] = project.revise(message="start") or ""
+    else:
+        (project.versions / "start.py").write_text(_first_revision[dialect])
+    project.upgrade()
     project.execute(
         """INSERT INTO "user" (id, email, full_name) VALUES (1, 'a@x', 'Ann'), (2, 'b@x', NULL)"""
     )

@@ -10,7 +10,7 @@ from tests.migration.revise.conftest import USER, migrate
 def test_columns_constraints_and_renames_there_and_back(sqlite_project: Project) -> None:
     project = sqlite_project
     columns = (
-        '    is_active: bool = True\n    motto: str = "it\'s 5% :x"\n'
+        '    is_active: bool = True\n    motto: str = "it\'s 5%"\n'
         "    price: Decimal = Field(Decimal('1.50'), max_digits=10, decimal_places=2)\n"
         "    key: uuid.UUID = uuid.UUID(int=5)\n    day: dt.date = dt.date(2024, 2, 29)\n"
         "    at: dt.datetime = dt.datetime(2024, 1, 1, tzinfo=dt.timezone.utc)\n"
@@ -20,7 +20,7 @@ def test_columns_constraints_and_renames_there_and_back(sqlite_project: Project)
     assert "batch_alter_table" in revision
     query = 'SELECT full_name, is_active, motto, price, key, day, at FROM "user" WHERE id = 1'
     key = "00000000000000000000000000000005"
-    values = (1, "it's 5% :x", 1.5, key, "2024-02-29", "2024-01-01 00:00:00+00:00")
+    values = (1, "it's 5%", 1.5, key, "2024-02-29", "2024-01-01 00:00:00+00:00")
     assert project.rows(query) == [("Ann", *values)]
     project.write_models((USER + columns).replace("full_name", "display_name"))
     with pytest.raises(CommandError, match="-x rename=user"):
@@ -32,6 +32,12 @@ def test_columns_constraints_and_renames_there_and_back(sqlite_project: Project)
     assert project.rows(query) == [("Ann", *values)]
     project.downgrade()
     assert project.rows('SELECT * FROM "user" WHERE id = 1') == [(1, "a@x", "Ann")]
+
+
+def test_default_that_batch_mode_would_damage_is_refused(sqlite_project: Project) -> None:
+    sqlite_project.write_models(f"{USER}    motto: str = 'see :x'\n")
+    with pytest.raises(CommandError, match="batch mode on SQLite would damage 'see :x'"):
+        sqlite_project.revise()
 
 
 def test_table_rename_keeps_the_rows(sqlite_project: Project) -> None:
