@@ -10,6 +10,7 @@ from alembic.runtime.plugins import Plugin
 from alembic.util import DispatchPriority, PriorityDispatchResult
 from sqlalchemy.exc import DBAPIError
 
+from migration.online.revise.counting import connection_of
 from migration.online.revise.rendering import sql_text
 
 # A constant as PostgreSQL and SQLite show it: evaluating it has no effect and one result.
@@ -74,8 +75,7 @@ def _is_equal(
     wanted: sa.ColumnElement[Any],
 ) -> bool:
     """Let the database read both as the column's type and compare what it would show."""
-    connection = context.connection
-    assert connection is not None  # noqa: S101  # autogenerate always has one
+    connection = connection_of(context.migration_context)
     if connection.dialect.name == "postgresql" and not context.migration_context.impl.compare_type(
         inspected, column
     ):

@@ -3,24 +3,36 @@
 from typing import Any
 
 import sqlalchemy as sa
+from alembic.runtime.migration import MigrationContext
 from sqlalchemy.exc import DBAPIError
 
-PATIENCE = "5s"  # a count is information, not worth more
+_PATIENCE = "5s"  # a count is information, not worth more
 
 
-def count(connection: sa.Connection, table: sa.FromClause, *conditions: Any) -> int | None:
-    """Count the rows that meet all conditions; None if it takes too long."""
+def connection_of(context: MigrationContext) -> sa.Connection:
+    """Return the connection, which autogenerate cannot be without."""
+    assert context.connection is not None  # noqa: S101
+    return context.connection
+
+
+def count(context: MigrationContext, table: sa.FromClause, *conditions: Any) -> int | None:
+    """Count the rows that meet all conditions; None if that fails or takes too long."""
+    connection = connection_of(context)
+    query = sa.select(sa.func.count()).select_from(table).where(*conditions)
     try:
-        with connection.begin_nested():
+        with connection.begin_nested() as savepoint:
             if connection.dialect.name == "postgresql":
-                connection.execute(sa.text(f"SET LOCAL statement_timeout = '{PATIENCE}'"))
-            query = sa.select(sa.func.count()).select_from(table).where(*conditions)
+                connection.execute(sa.text(f"SET LOCAL statement_timeout = '{_PATIENCE}'"))
             found = connection.scalar(query)
-            if connection.dialect.name == "postgresql":
-                connection.execute(sa.text("SET LOCAL statement_timeout = DEFAULT"))
-            return found
+            savepoint.rollback()  # the timeout too
     except DBAPIError:
         return None
+    return found
+
+
+def rows_of(context: MigrationContext, schema: str | None, table: str) -> str:
+    """Return such as "2,000 rows"."""
+    return amount(count(context, sa.table(table, schema=schema)), "row")
 
 
 def amount(number: int | None, noun: str) -> str:

@@ -17,7 +17,11 @@ import sqlalchemy as sa
 from sqlalchemy.schema import CreateTable
 
 
-def database_default(column: sa.Column[Any], dialect: sa.Dialect) -> sa.DefaultClause | None:
+class ModelDefault(sa.DefaultClause):
+    """A default that was taken from the model, not written for the database by its author."""
+
+
+def database_default(column: sa.Column[Any], dialect: sa.Dialect) -> ModelDefault | None:
     """Write the model's scalar default for the database; None if it has none or cannot be."""
     value = scalar_default(column)
     if value is None:
@@ -26,8 +30,8 @@ def database_default(column: sa.Column[Any], dialect: sa.Dialect) -> sa.DefaultC
     if text is None:
         return None
     if isinstance(column.type, sa.Boolean):
-        return sa.DefaultClause(sa.true() if value else sa.false())
-    return sa.DefaultClause(text)
+        return ModelDefault(sa.true() if value else sa.false())
+    return ModelDefault(text)
 
 
 def scalar_default(column: sa.Column[Any]) -> Any:

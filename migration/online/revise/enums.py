@@ -16,6 +16,7 @@ from alembic_postgresql_enum.operations.drop_enum import DropEnumOp
 from alembic_postgresql_enum.operations.enum_lifecycle_base import EnumLifecycleOp
 
 from migration.online.revise.comparing import quote
+from migration.online.revise.counting import connection_of
 from migration.online.revise.rendering import for_text
 from migration.online.revise.walking import each, table_of
 
@@ -55,8 +56,7 @@ def settle_enum_columns(upgrade: ops.UpgradeOps, default_schema: str | None) -> 
 @contextmanager
 def types_created(context: MigrationContext, upgrade: ops.UpgradeOps) -> Iterator[None]:
     """Have the revision's new types while the block runs, for the trials that need them."""
-    connection = context.connection
-    assert connection is not None  # noqa: S101  # autogenerate always has one
+    connection = connection_of(context)
     schemas = sa.inspect(connection).get_schema_names()
     with connection.begin_nested() as savepoint:
         for op in each(upgrade):

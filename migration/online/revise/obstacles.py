@@ -13,7 +13,7 @@ def obstacle(context: MigrationContext, op: Any) -> str:
     """Return such as " (STOPS: 3 rows have no value)", or nothing."""
     if isinstance(op, ops.AlterColumnOp) and op.modify_nullable is False:
         table = sa.table(op.table_name, schema=op.schema)
-        empty = _count(context, table, sa.column(op.column_name).is_(None))
+        empty = count(context, table, sa.column(op.column_name).is_(None))
         return f" (STOPS: {amount(empty, 'row')} without a value)" if empty else ""
     if isinstance(op, ops.CreateUniqueConstraintOp):
         return _duplicates(context, op.schema, op.table_name, op.columns)
@@ -34,10 +34,5 @@ def _duplicates(context: MigrationContext, schema: str | None, table: str, colum
         .having(sa.func.count() > 1)
         .subquery("duplicates")
     )
-    number = _count(context, groups)
+    number = count(context, groups)
     return f" (STOPS: {amount(number, 'value')} more than once)" if number else ""
-
-
-def _count(context: MigrationContext, table: sa.FromClause, *conditions: Any) -> int | None:
-    assert context.connection is not None  # noqa: S101  # autogenerate always has one
-    return count(context.connection, table, *conditions)

@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic.operations import ops
 from alembic.runtime.migration import MigrationContext
 
-from migration.online.revise.counting import amount, count
+from migration.online.revise.counting import connection_of, rows_of
 from migration.online.revise.effects import Effect, effect_of
 from migration.online.revise.walking import each, label, table_of
 
@@ -24,12 +24,9 @@ def _aligned(effects: list[Effect]) -> list[str]:
 
 
 def _sizes(context: MigrationContext, upgrade: ops.UpgradeOps) -> list[str]:
-    connection = context.connection
-    assert connection is not None  # noqa: S101  # autogenerate always has one
-    inspector = sa.inspect(connection)
+    inspector = sa.inspect(connection_of(context))
     sizes = []
     for schema, name in sorted({table_of(op) for op in each(upgrade)}, key=str):
         if name and inspector.has_table(name, schema):
-            rows = count(connection, sa.table(name, schema=schema))
-            sizes.append(f"{label(schema, name)} has {amount(rows, 'row')}")
+            sizes.append(f"{label(schema, name)} has {rows_of(context, schema, name)}")
     return [f"In this database {', '.join(sizes)}."] if sizes else []

@@ -11,6 +11,7 @@ from alembic.util import CommandError
 from sqlalchemy.exc import DBAPIError
 
 from migration.online.revise.answers import Answers
+from migration.online.revise.counting import connection_of
 from migration.online.revise.followers import renamed_followers
 from migration.online.revise.operations import RenameColumn, RenameConstraint, RenameTable
 from migration.online.revise.walking import label
@@ -27,6 +28,17 @@ def with_renames(
         renames.append(accepted)
         upgrade = _compared_after(context, renames)
     return upgrade, renames
+
+
+def remark(rename: Rename) -> str:
+    """Say in the file what a rename means for the version that runs during the upgrade."""
+    if isinstance(rename, RenameTable):
+        old = label(rename.schema, rename.table_name)
+        new = rename.new_table_name
+    else:
+        old = label(rename.schema, rename.table_name, rename.column_name)
+        new = str(rename.modify_name)
+    return f"BREAKING: {old} becomes {new}: app versions that use the old name fail from then on."
 
 
 def _next_rename(
@@ -104,8 +116,7 @@ def _compared_after(context: MigrationContext, renames: list[Rename]) -> ops.Upg
 @contextmanager
 def done(context: MigrationContext, renames: list[Rename]) -> Iterator[list[RenameConstraint]]:
     """Have the renames done while the block runs; yield those of indexes and constraints."""
-    connection = context.connection
-    assert connection is not None  # noqa: S101  # autogenerate always has one
+    connection = connection_of(context)
     with connection.begin_nested() as savepoint:
         for rename in renames:
             _rename(connection, rename)

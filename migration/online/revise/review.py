@@ -20,9 +20,9 @@ from migration.online.revise.ordering import (
     settle_order,
 )
 from migration.online.revise.plan import plan_of
-from migration.online.revise.renames import done, with_renames
+from migration.online.revise.renames import done, remark, with_renames
 from migration.online.revise.resuming import make_resumable
-from migration.online.revise.risks import check_defaults, review_risks
+from migration.online.revise.risks import review_risks
 from migration.online.revise.schemas import create_schemas
 from migration.online.revise.shrinking import check_before_shrinking
 from migration.online.revise.walking import each
@@ -50,7 +50,6 @@ def review(
     settle_order(upgrade)
     with done(context, renames), types_created(context, upgrade):
         review_risks(context, upgrade, answers)
-        check_defaults(context, upgrade, answers)
         _complete(context, upgrade, downgrade)
         plan = "" if answers.missing else plan_of(context, upgrade)
     answers.settle(config.print_stdout)
@@ -59,7 +58,8 @@ def review(
         config.print_stdout("The database already matches the models: no revision is needed.")
         return
     config.print_stdout(plan)
-    upgrade.ops[:0] = [Remark(text) for text in answers.allowed]
+    remarks = [*map(remark, renames), *answers.allowed]
+    upgrade.ops[:0] = [Remark(text) for text in remarks]
 
 
 def _complete(

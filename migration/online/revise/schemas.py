@@ -4,15 +4,14 @@ import sqlalchemy as sa
 from alembic.operations import ops
 from alembic.runtime.migration import MigrationContext
 
+from migration.online.revise.counting import connection_of
 from migration.online.revise.rendering import for_text
 from migration.online.revise.walking import each
 
 
 def create_schemas(context: MigrationContext, upgrade: ops.UpgradeOps) -> None:
     """Create them first; a downgrade leaves them, since others may have used them meanwhile."""
-    connection = context.connection
-    assert connection is not None  # noqa: S101  # autogenerate always has one
-    existing = sa.inspect(connection).get_schema_names()
+    existing = sa.inspect(connection_of(context)).get_schema_names()
     wanted = {op.schema for op in each(upgrade) if isinstance(op, ops.CreateTableOp) and op.schema}
     quote = context.dialect.identifier_preparer.quote_schema
     upgrade.ops[:0] = [

@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic.operations import ops
 from sqlalchemy.sql.compiler import IdentifierPreparer
 
-from migration.online.revise.risks import shrunk_length
+from migration.online.revise.retyping import shrunk_length
 
 
 def check_before_shrinking(side: ops.OpContainer, preparer: IdentifierPreparer) -> None:

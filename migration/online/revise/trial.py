@@ -9,6 +9,8 @@ from alembic.operations import ops
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy.exc import DBAPIError
 
+from migration.online.revise.counting import connection_of
+
 REWRITES = "rewrites the whole table, which nobody can read or write meanwhile"
 REBUILDS = "rebuilds its indexes, and nobody can read or write the table meanwhile"
 
@@ -41,8 +43,8 @@ def trouble(context: MigrationContext, op: ops.AddColumnOp | ops.AlterColumnOp) 
 
     The refusal of PostgreSQL itself is raised as `DBAPIError`.
     """
-    connection = context.connection
-    if connection is None or connection.dialect.name != "postgresql" or _is_harmless(op):
+    connection = connection_of(context)
+    if connection.dialect.name != "postgresql" or _is_harmless(op):
         return None
     with empty_copy(connection, sa.table(op.table_name, schema=op.schema)) as copy:
         formatted = connection.dialect.identifier_preparer.format_table(copy)
@@ -97,5 +99,5 @@ def _column(name: str, type_: Any, default: Any) -> sa.Column[Any]:
     return sa.Column(name, type_, server_default=default)
 
 
-def is_refused(error: DBAPIError) -> str:
+def reason(error: DBAPIError) -> str:
     return str(error.orig).splitlines()[0]

@@ -136,6 +136,18 @@ def test_server_default_of_the_model_is_accepted(project: Project) -> None:
     assert project.scalar('SELECT count(created_at) FROM "user"') == 2
 
 
+def test_default_written_for_the_database_wins_over_the_model(project: Project) -> None:
+    models = USER.replace(
+        "class User(SQLModel, table=True):",
+        "class User(SQLModel, table=True):\n    __table_args__ = {'schema': 'public'}",
+    )
+    column = "str = Field('in Python', sa_column_kwargs={{'server_default': '{}'}})"
+    migrate(project, f"{models}    about: {column.format('in SQL')}\n")
+    assert project.rows('SELECT about FROM "user"') == [("in SQL",)] * 2
+    migrate(project, f"{models}    about: {column.format('other')}\n")
+    migrate(project, f"{models}    about: str = 'in Python'\n")
+
+
 def test_changed_default_is_written_and_undone(project: Project) -> None:
     migrate(project, f"{USER}    points: int = 5\n    plan: str = 'free'\n")
     migrate(project, f"{USER}    points: int = 7\n    plan: str = 'it''s'\n")

@@ -55,6 +55,7 @@ def test_column_rename_without_answer_is_refused(project: Project) -> None:
 def test_column_rename_keeps_the_values_there_and_back(project: Project) -> None:
     revision = migrate(project, RENAMED, "rename=user.full_name:display_name")
     assert "drop_column" not in revision
+    assert "# BREAKING: user.full_name becomes display_name" in revision
     assert project.rows('SELECT display_name FROM "user" WHERE id = 1') == [("Ann",)]
     project.downgrade()
     assert project.rows('SELECT full_name FROM "user" WHERE id = 1') == [("Ann",)]
@@ -178,6 +179,14 @@ def test_real_terminal_is_asked(project: Project) -> None:
     assert done.returncode == 0, done.stdout
     assert "Was user.full_name renamed to user.display_name? [y/N] y" in done.stdout
     assert len(project.revisions()) == 2
+
+
+def test_refusal_on_a_real_terminal_keeps_its_lines(project: Project) -> None:
+    project.write_models(f"{USER}    nickname: str\n")
+    done = project.run_on_terminal("revision", "--autogenerate", "-m", "x")
+    assert done.returncode != 0
+    assert "    or give existing rows a value:    -x fill=user.nickname:VALUE\r\n" in done.stdout
+    assert "FAILED: this change needs an answer" in done.stdout
 
 
 def test_check_asks_nothing(project: Project) -> None:

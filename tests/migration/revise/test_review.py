@@ -52,6 +52,17 @@ def test_plan_tells_locks_rewrites_and_rows(project: Project) -> None:
     ]
 
 
+def test_plan_tells_which_rows_stop_the_upgrade(project: Project) -> None:
+    project.execute("""INSERT INTO "user" (id, email, full_name) VALUES (3, 'c@x', 'Ann')""")
+    models = USER.replace("full_name: str | None = Field(", "full_name: str = Field(unique=True, ")
+    project.write_models(models.replace("default=None, max_length=255)\n", "max_length=255)\n"))
+    project.revise()
+    assert "full_name: required (STOPS: 1 row without a value)" in project.output
+    assert "uq_user_full_name (STOPS: 1 value more than once)" in project.output
+    with pytest.raises(Exception, match="NotNullViolation"):
+        project.upgrade()
+
+
 def test_revision_is_the_same_each_time(project: Project) -> None:
     columns = "".join(f"    c{n}: str | None = Field(None, index=True)\n" for n in range(9))
     migrate(project, USER + columns + ITEM)
