@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from alembic.operations import ops
 from alembic_postgresql_enum.operations.add_enum_values import AddEnumValuesOp
 
+from migration.online.revise.operations import RenameColumn, RenameConstraint, RenameTable
 from migration.online.revise.walking import each, table_of
 
 _Table = tuple[str | None, str | None]
@@ -19,7 +20,15 @@ def settle_order(upgrade: ops.UpgradeOps) -> None:
         if isinstance(table, ops.ModifyTableOps):
             table.ops = _sorted_runs(table.ops)
     _drop_referring_tables_first(upgrade)
-    upgrade.ops.sort(key=lambda op: not isinstance(op, AddEnumValuesOp))  # defaults may use them
+    upgrade.ops.sort(key=_turn)
+
+
+def _turn(op: ops.MigrateOperation) -> int:
+    """Have renames first, as all else uses the new names; then members that defaults may use."""
+    inner = op.ops[0] if isinstance(op, ops.ModifyTableOps) and op.ops else op
+    if isinstance(inner, RenameTable | RenameColumn | RenameConstraint):
+        return 0
+    return 1 if isinstance(op, AddEnumValuesOp) else 2
 
 
 def _sorted_runs(operations: list[ops.MigrateOperation]) -> list[ops.MigrateOperation]:

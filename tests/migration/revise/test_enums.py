@@ -69,6 +69,15 @@ def test_member_and_column_are_added_at_once(project: Project) -> None:
     assert members(project) == ["free", "pro"]
 
 
+def test_member_is_added_while_table_and_column_are_renamed(project: Project) -> None:
+    migrate(project, plan("free pro"))
+    models = plan("free pro mid", "tariff: Plan = Plan.mid").replace("class User", "class Account")
+    migrate(project, models, "rename=user:account", "rename=account.plan:tariff")
+    project.downgrade()
+    assert project.rows('SELECT plan FROM "user"') == [("free",)] * 2
+    assert members(project) == ["free", "pro"]
+
+
 def test_added_member_twice_does_no_harm(project: Project) -> None:
     migrate(project, plan("free pro"))
     project.write_models(plan("free pro mid"))
