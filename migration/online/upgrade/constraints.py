@@ -32,7 +32,7 @@ def create_constraint(step: Step, operation: ops.AddConstraintOp) -> None:
 
 def add_constraint(step: Step, constraint: sa.Constraint) -> None:
     """Add a constraint to a table, without blocking those who use it if there is a way."""
-    plain = "postgresql_not_valid" in constraint.dialect_kwargs
+    plain = "postgresql_not_valid" in list(constraint.dialect_kwargs)  # as given, no defaults
     if plain or type(constraint) not in _SUFFIXES or not step.is_live(constraint.table):
         step.operations.impl.add_constraint(constraint)
     elif isinstance(constraint, sa.UniqueConstraint):
@@ -73,9 +73,9 @@ def validate(step: Step, table: sa.Table, name: str, *, broken_by: str | None = 
     `broken_by` says what is wrong with the rows, when PostgreSQL's own answer does not.
     """
     quoted = step.quote(name)
-    step.note(f"If this fails, drop constraint {quoted} before you try again.")
     try:
         with step.unhurried(f"validating constraint {name} of {table.fullname}"):
+            step.note(f"If this fails, drop constraint {quoted} before you try again.")
             step.execute(f"ALTER TABLE {step.quoted(table)} VALIDATE CONSTRAINT {quoted}")
     except IntegrityError as error:
         with step.outside_transaction():

@@ -21,8 +21,8 @@ def build_index(step: Step, index: sa.Index, *, if_not_exists: bool | None = Non
     """Create an index on a live table; if its rows do not allow that, leave nothing behind."""
     table, name = _table(index), step.name_of(index)
     index.dialect_kwargs["postgresql_concurrently"] = True
-    step.note(f"If this fails, drop index {name} before you try again: it is left invalid.")
     with step.unhurried(f"creating index {name}"):
+        step.note(f"If this fails, drop index {name} before you try again: it is left invalid.")
         if step.resuming and _is_there(step, table, name):
             return
         try:

@@ -1,7 +1,7 @@
 """How far an interrupted revision came, kept as a comment on `alembic_version`.
 
 CREATE INDEX CONCURRENTLY and VALIDATE run outside a transaction, so what precedes them in a
-revision is committed before the revision is complete. The journal stands in the database from then until the
+revision is committed before the revision is complete. The journal stands from then until the
 commit that also writes the new version: whoever runs next skips the steps that are done.
 """
 
