@@ -53,6 +53,11 @@ def is_partitioned(connection: sa.Connection, table: sa.Table) -> bool:
     return _ask(connection, query, table) is not None
 
 
+def has_type(connection: sa.Connection, schema: str | None, name: str) -> bool:
+    quoted_name = quote(connection.dialect, schema, name)
+    return connection.scalar(sa.select(sa.func.to_regtype(quoted_name))) is not None
+
+
 def _ask(connection: sa.Connection, query: str, table: sa.Table, name: str = "") -> object:
     parameters = {"table": quoted(connection.dialect, table), "name": name}
     return connection.scalar(sa.text(query), parameters)

@@ -96,6 +96,11 @@ class Journal:
         return self._performing and self._seen - 1 == self._resumed_at
 
     @property
+    def goes_on(self) -> bool:
+        """Tell whether this revision was interrupted."""
+        return self._resumed_at is not None
+
+    @property
     def position(self) -> str:
         """Name the step being performed; only for comparison."""
         return f"{self._entry} {self._seen}"
@@ -114,7 +119,7 @@ class Journal:
 
     def end(self, **_: Any) -> None:
         """Be told by Alembic that a revision is complete, within its last transaction."""
-        self._entry = None
+        self._entry = self._resumed_at = None
         if self._written:
             self._connection.execute(DropTableComment(self._table))
             self._written = None

@@ -12,6 +12,7 @@ from alembic.util import CommandError
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from migration.online.upgrade.directives import OPTION, register
+from migration.online.upgrade.enums import make_rerunnable
 from migration.online.upgrade.journal import Journal
 from migration.online.upgrade.patience import Patience
 from migration.online.upgrade.refusal import RowsRefuseError
@@ -67,6 +68,7 @@ def _run_online(context: Context, connection: sa.Connection, options: dict[str, 
         return
     take_turn(connection, command)
     journal = Journal(connection, command.version_table, command.version_table_schema)
+    make_rerunnable(connection, journal)
     run = Run(journal)
     options |= {
         OPTION: run,
