@@ -21,12 +21,13 @@ def add_column(step: Step, operation: ops.AddColumnOp) -> None:
         toimpl.add_column(step.operations, operation)
         return
     (column,) = table.columns
+    indexes = sorted(table.indexes, key=lambda found: str(found.name))
     constraints = [*_take_checks(column), *table.constraints - {table.primary_key}]
     if not (step.resuming and postgresql.has_column(step.connection, table, column.name)):
         _add_bare_column(step, operation, column)
     for constraint in sorted(constraints, key=lambda found: str(found.name)):
         add_constraint(step, constraint)
-    for index in sorted(table.indexes, key=lambda found: str(found.name)):
+    for index in indexes:
         build_index(step, index)
 
 

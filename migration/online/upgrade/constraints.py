@@ -85,12 +85,10 @@ def validate(step: Step, table: sa.Table, name: str, *, broken_by: str | None = 
 
 def _name(step: Step, constraint: sa.Constraint) -> str:
     """Return the constraint's name, given, by convention, or as PostgreSQL would choose it."""
-    preparer = step.dialect.identifier_preparer
-    formatted = preparer.format_constraint(constraint)
-    if formatted is None:
-        columns = "_".join(column.name for column in getattr(constraint, "columns", ()))
-        words = [constraint.table.name, columns]
-        base = "_".join(word for word in words if word)
-        constraint.name = postgresql.shortened(base, _SUFFIXES[type(constraint)])
-        return constraint.name
-    return preparer.unformat_identifiers(formatted)[0]
+    name = step.name_of(constraint)
+    if name is None:
+        columns = (column.name for column in getattr(constraint, "columns", ()))
+        base = "_".join((constraint.table.name, *columns))
+        name = postgresql.shortened(base, _SUFFIXES[type(constraint)])
+        constraint.name = sa.schema.conv(name)
+    return name

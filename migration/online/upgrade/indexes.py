@@ -20,6 +20,8 @@ def create_index(step: Step, operation: ops.CreateIndexOp) -> None:
 def build_index(step: Step, index: sa.Index, *, if_not_exists: bool | None = None) -> None:
     """Create an index on a live table; if its rows do not allow that, leave nothing behind."""
     table, name = _table(index), step.name_of(index)
+    if name is None:
+        raise TypeError("an index needs a name")
     index.dialect_kwargs["postgresql_concurrently"] = True
     with step.unhurried(f"creating index {name}"):
         step.note(f"If this fails, drop index {name} before you try again: it is left invalid.")

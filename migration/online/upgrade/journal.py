@@ -128,6 +128,7 @@ class Journal:
         """Drop the entry: there is nothing to go on with."""
         self._written = self.read()
         self.end()
+        self._connection.commit()
 
     def _write(self, connection: sa.Connection) -> None:
         """Before each commit, so that the entry is true whatever happens next."""

@@ -104,7 +104,6 @@ def _explained(connection: sa.Connection, journal: Journal) -> Iterator[None]:
         connection.rollback()
         if journal.is_untouched():
             journal.forget()
-            connection.commit()
             raise
         raise CommandError(f"{error}\n{journal.summary()}") from error
     except SQLAlchemyError as error:

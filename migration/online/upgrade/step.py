@@ -53,10 +53,12 @@ class Step:
     def quoted(self, table: sa.Table) -> str:
         return postgresql.quoted(self.dialect, table)
 
-    def name_of(self, index: sa.Index) -> str:
-        """Return the index's name, as its convention and PostgreSQL's limit have it."""
+    def name_of(self, item: sa.Index | sa.Constraint) -> str | None:
+        """Return the name, as its convention and the limit of its length have it."""
         preparer = self.dialect.identifier_preparer
-        return preparer.unformat_identifiers(preparer.format_index(index))[0]
+        formatted = None if item.name is None else preparer.format_constraint(item)
+        # What it doubles for the driver is a single percent sign.
+        return formatted and preparer.unformat_identifiers(formatted)[0].replace("%%", "%")
 
     def execute(self, sql: str) -> None:
         self.operations.migration_context.execute(postgresql.statement(sql))

@@ -1,8 +1,10 @@
+from typing import NamedTuple
+
 import pytest
 
 from migration.online import find_unfinished
 from tests.migration.project import Project
-from tests.migration.upgrade.interruption import run_killed
+from tests.migration.upgrade.processes import run_killed
 
 # What the tables are, and what stands in them, in a form that can be compared.
 CATALOGUE = """
@@ -21,7 +23,14 @@ CATALOGUE = """
     ORDER BY 1
 """.replace(":", "\\:")
 
-COLUMN_FOREIGN_KEY_INDEX = (
+
+class Revision(NamedTuple):
+    upgrade: str
+    downgrade: str
+    models: str
+
+
+COLUMN_FOREIGN_KEY_INDEX = Revision(
     """
     op.add_column("pet", sa.Column("nickname", sa.String(20), nullable=False, server_default="x"))
     op.execute("UPDATE pet SET age = age + 1")
@@ -47,7 +56,7 @@ COLUMN_FOREIGN_KEY_INDEX = (
         nickname: str = Field(max_length=20, sa_column_kwargs={"server_default": "x"})
     """,
 )
-NOT_NULL_UNIQUE_CHECK = (
+NOT_NULL_UNIQUE_CHECK = Revision(
     """
     op.alter_column("account", "email", nullable=False)
     op.create_unique_constraint("uq_account_email", "account", ["email"])
@@ -71,7 +80,7 @@ NOT_NULL_UNIQUE_CHECK = (
         age: int | None
     """,
 )
-RENAME_ENUM_INDEX = (
+RENAME_ENUM_INDEX = Revision(
     """
     op.alter_column("account", "name", new_column_name="full_name")
     sa.Enum("free", "paid", name="plan").create(op.get_bind())
@@ -101,9 +110,7 @@ RENAME_ENUM_INDEX = (
     """,
 )
 REVISIONS = [COLUMN_FOREIGN_KEY_INDEX, NOT_NULL_UNIQUE_CHECK, RENAME_ENUM_INDEX]
-each_revision = pytest.mark.parametrize(
-    ("upgrade", "downgrade", "models"), REVISIONS, ids=["column", "not null", "rename"]
-)
+each_revision = pytest.mark.parametrize("revision", REVISIONS, ids=["column", "not null", "rename"])
 
 
 def catalogue(project: Project) -> list[tuple[str]]:
@@ -117,11 +124,11 @@ def unfinished(project: Project) -> list[str]:
 
 @each_revision
 def test_upgrade_killed_before_each_statement_is_finished_by_the_next(
-    project: Project, upgrade: str, downgrade: str, models: str
+    project: Project, revision: Revision
 ) -> None:
     before = catalogue(project)
-    project.write_revision(upgrade, downgrade)
-    project.write_models(models)
+    project.write_revision(revision.upgrade, revision.downgrade)
+    project.write_models(revision.models)
     project.upgrade()
     complete, statement = catalogue(project), 1
     project.downgrade()
@@ -139,10 +146,10 @@ def test_upgrade_killed_before_each_statement_is_finished_by_the_next(
 
 @each_revision
 def test_downgrade_finishes_an_upgrade_killed_before_any_statement(
-    project: Project, upgrade: str, downgrade: str, models: str
+    project: Project, revision: Revision
 ) -> None:
     before = catalogue(project)
-    project.write_revision(upgrade, downgrade)
+    project.write_revision(revision.upgrade, revision.downgrade)
     statement = 1
     while run_killed(project.ini, statement, "upgrade", "head"):
         if unfinished(project):
@@ -155,10 +162,10 @@ def test_downgrade_finishes_an_upgrade_killed_before_any_statement(
 
 @each_revision
 def test_downgrade_killed_before_each_statement_is_finished_by_the_next(
-    project: Project, upgrade: str, downgrade: str, models: str
+    project: Project, revision: Revision
 ) -> None:
     before = catalogue(project)
-    project.write_revision(upgrade, downgrade)
+    project.write_revision(revision.upgrade, revision.downgrade)
     project.upgrade()
     complete, statement = catalogue(project), 1
     while run_killed(project.ini, statement, "downgrade", "hand0000"):
