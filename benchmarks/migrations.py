@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from threading import Event, Thread
+from threading import Event, Thread, Timer
 
 import psycopg
 from sqlalchemy import URL, make_url
@@ -26,8 +26,8 @@ CLIENTS = 4
 
 CASES = {
     "add is_active": (
-        'op.add_column("user", sa.Column("is_active", sa.Boolean, server_default=sa.true(),'
-        " nullable=False))",
+        """op.add_column("user", sa.Column("is_active", sa.Boolean, nullable=False,
+                                           server_default=sa.true()))""",
         'op.drop_column("user", "is_active")',
     ),
     "add index": (
@@ -150,7 +150,7 @@ def open_transaction(conninfo: str, seconds: float) -> Iterator[None]:
     connection = psycopg.connect(conninfo)
     connection.execute("""INSERT INTO "user" VALUES (0, 'new@example.com', 'New')""")
     connection.execute("INSERT INTO item VALUES (0, 1)")
-    end = Thread(target=lambda: (time.sleep(seconds), connection.rollback()))
+    end = Timer(seconds, connection.rollback)
     end.start()
     try:
         yield
@@ -214,15 +214,20 @@ def compare(url: URL, options: argparse.Namespace) -> None:
     load = Load(conninfo_of(url), options.rows)
     with load.running():
         time.sleep(5)
-    print(f"{options.rows:,} rows, {CLIENTS} clients; without a migration the slowest statement")
-    print(f"took {load.longest * 1000:,.0f} ms of {load.statements / 5.5:,.0f} in a second.\n")
-    print("| case | stock: took | longest stall | failed | ours: took | longest stall | failed |")
-    print("|---|---|---|---|---|---|---|")
+    say(f"{options.rows:,} rows; without a migration {load.statements / 5.5:,.0f} statements in a")
+    say(f"second by {CLIENTS} clients, of which the slowest took {load.longest * 1000:,.0f} ms.\n")
+    say("| case | stock: took | longest stall | failed | ours: took | longest stall | failed |")
+    say("|---|---|---|---|---|---|---|")
     for behind in (0.0, options.behind) if options.behind else (0.0,):
         for case in options.cases:
             title = f"{case}, behind {behind:.0f} s" if behind else case
             results = (measure(url, env, case, options.rows, behind) for env in (STOCK, OURS))
-            print(f"| {title} |", " | ".join(map(str, results)), "|", flush=True)
+            say(f"| {title} | {' | '.join(map(str, results))} |")
+
+
+def say(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":
