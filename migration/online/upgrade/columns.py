@@ -1,5 +1,7 @@
 """Columns: what is declared with one is added after it, and NOT NULL is proven before it is set."""
 
+from collections.abc import Iterator
+
 import sqlalchemy as sa
 from alembic.operations import ops, toimpl
 
@@ -21,30 +23,40 @@ def add_column(step: Step, operation: ops.AddColumnOp) -> None:
         toimpl.add_column(step.operations, operation)
         return
     (column,) = table.columns
-    indexes = sorted(table.indexes, key=lambda found: str(found.name))
-    constraints = [*_take_checks(column), *table.constraints - {table.primary_key}]
+    constraints = [*_constraints(table, column), *_take_checks(table, column)]
+    indexes = sorted(table.indexes, key=_name)
     if not (step.resuming and postgresql.has_column(step.connection, table, column.name)):
         _add_bare_column(step, operation, column)
-    for constraint in sorted(constraints, key=lambda found: str(found.name)):
+    for constraint in sorted(constraints, key=_name):
         add_constraint(step, constraint)
     for index in indexes:
         build_index(step, index)
 
 
-def _take_checks(column: sa.Column[object]) -> list[sa.CheckConstraint]:
-    """Move CHECKs from the column to its table: inline, they would be proven under the lock."""
-    inline = [found for found in column.constraints if isinstance(found, sa.CheckConstraint)]
-    column.constraints.difference_update(inline)
-    checks = [
-        sa.CheckConstraint(check.sqltext, name=check.name, **check.dialect_kwargs)
-        for check in inline
-    ]
-    for check in checks:
-        if check.name is None:
-            base = f"{column.table.name}_{column.name}"
-            check.name = sa.schema.conv(postgresql.shortened(base, "_check"))
-        column.table.append_constraint(check)
-    return checks
+def _name(item: sa.Constraint | sa.Index) -> str:
+    return str(item.name)
+
+
+def _constraints(table: sa.Table, column: sa.Column[object]) -> Iterator[sa.Constraint]:
+    """Return what SQLAlchemy has made constraints of the table."""
+    kind = column.type
+    native = isinstance(kind, sa.Boolean) or (isinstance(kind, sa.Enum) and kind.native_enum)
+    for constraint in table.constraints - {table.primary_key}:
+        # The CHECK of a type is for databases that do not have the type.
+        if not (native and isinstance(constraint, sa.CheckConstraint)):
+            yield constraint
+
+
+def _take_checks(table: sa.Table, column: sa.Column[object]) -> Iterator[sa.CheckConstraint]:
+    """Make the column's own CHECKs the table's: inline, they would be proven under its lock."""
+    for check in [found for found in column.constraints if isinstance(found, sa.CheckConstraint)]:
+        column.constraints.remove(check)
+        default = postgresql.shortened(f"{table.name}_{column.name}", "_check")
+        moved = sa.CheckConstraint(
+            check.sqltext, name=check.name or sa.schema.conv(default), **check.dialect_kwargs
+        )
+        table.append_constraint(moved)
+        yield moved
 
 
 def _add_bare_column(step: Step, operation: ops.AddColumnOp, column: sa.Column[object]) -> None:

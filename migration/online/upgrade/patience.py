@@ -27,7 +27,7 @@ class Patience:
 
     def wait(self, error: OperationalError, connection: sa.Connection, run: Run) -> None:
         """Say who is in the way and sleep a little, or raise if trying again is of no use."""
-        reason = _BUSY.get(getattr(error.orig, "sqlstate", None) or "")
+        reason = _BUSY.get(getattr(error.orig, "sqlstate", ""))  # psycopg 3's name for it
         if reason is None:
             raise error
         where = " and ".join(run.concerned) or "a table"

@@ -108,6 +108,8 @@ def _explained(connection: sa.Connection, journal: Journal) -> Iterator[None]:
         raise CommandError(f"{error}\n{journal.summary()}") from error
     except SQLAlchemyError as error:
         if not connection.invalidated:
+            if not journal.is_untouched():
+                error.add_note(journal.summary())
             raise
         raise CommandError(
             f"The connection to the database was lost ({error.__cause__ or error}).\n"

@@ -77,7 +77,7 @@ def _report(engine: sa.Engine, pid: int, step: str, done: Event) -> None:
             with engine.connect() as connection:
                 progress = _lines(connection, _INDEX_PROGRESS, pid=pid)
                 blockers = _lines(connection, _BLOCKERS, pid=pid)
-        except sa.exc.DBAPIError:
+        except sa.exc.SQLAlchemyError:
             continue  # no connection to spare is no reason to stop
         waits = f", waiting for{indented(blockers)}" if blockers else ""
         log.info("%s: %.0f s%s%s", step, seconds, "".join(f", {line}" for line in progress), waits)

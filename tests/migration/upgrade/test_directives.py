@@ -135,6 +135,18 @@ def test_what_is_declared_with_a_column_is_added_after_it(
     assert project.rows("SELECT * FROM pet WHERE id = 1") == [(1, 2, 1)]
 
 
+@pytest.mark.parametrize(
+    ("kind", "checks"),
+    [
+        ('sa.Boolean(create_constraint=True, name="kind")', 0),
+        ('sa.Enum("a", name="kind", native_enum=False, create_constraint=True)', 1),
+    ],
+)
+def test_type_brings_its_check_where_it_needs_one(project: Project, kind: str, checks: int) -> None:
+    upgrade(project, f'op.add_column("pet", sa.Column("kind", {kind}))')
+    assert len(project.rows(CONSTRAINTS)) == checks
+
+
 def test_constraint_without_name_gets_the_usual_one(project: Project) -> None:
     project.write_models("", convention=None)
     upgrade(
