@@ -31,7 +31,7 @@ def run_killed(ini: Path, change: int, *arguments: str) -> bool:
 
 
 def _run(ini: Path, arguments: tuple[str, ...], output: Path, killed_before: int) -> None:
-    log = os.open(output, os.O_WRONLY | os.O_CREAT)
+    log = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(log, 1)
     os.dup2(log, 2)
     left = killed_before

@@ -130,13 +130,13 @@ def test_upgrade_killed_before_each_statement_is_finished_by_the_next(
     project.write_revision(revision.upgrade, revision.downgrade)
     project.write_models(revision.models)
     project.upgrade()
+    project.check()
     complete, statement = catalogue(project), 1
     project.downgrade()
     while run_killed(project.ini, statement, "upgrade", "head"):
         project.upgrade()
         assert catalogue(project) == complete
         assert unfinished(project) == []
-        project.check()
         project.downgrade()
         assert catalogue(project) == before
         statement += 1
