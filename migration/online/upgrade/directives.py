@@ -5,6 +5,7 @@ on tables made by the same run, Alembic's plain statements are what is executed.
 """
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 import sqlalchemy as sa
@@ -62,6 +63,13 @@ def _result(step: Step, operation: ops.MigrateOperation) -> sa.Table | None:
     return None
 
 
+def _execute_sql(step: Step, operation: ops.ExecuteSQLOp) -> None:
+    """Let what is CONCURRENTLY in raw SQL wait too: it would give up, and leave half an index."""
+    waits = "CONCURRENTLY" in str(operation.sqltext).upper() and step.run.journal is not None
+    with step.unhurried(str(operation.sqltext)) if waits else nullcontext():
+        toimpl.execute_sql(step.operations, operation)
+
+
 def _create_table(step: Step, operation: ops.CreateTableOp) -> sa.Table:
     table = toimpl.create_table(step.operations, operation)
     step.run.created.add(step.quoted(table))
@@ -94,6 +102,7 @@ _DIRECTIVES: list[tuple[type[ops.MigrateOperation], Directive, Plain]] = [
     (ops.AddColumnOp, add_column, toimpl.add_column),
     (ops.AlterColumnOp, alter_column, toimpl.alter_column),
     (ops.CreateTableOp, _create_table, toimpl.create_table),
+    (ops.ExecuteSQLOp, _execute_sql, toimpl.execute_sql),
     (ops.RenameTableOp, _rename_table, toimpl.rename_table),
     *(
         (operation, _plainly(plain), plain)
@@ -104,7 +113,6 @@ _DIRECTIVES: list[tuple[type[ops.MigrateOperation], Directive, Plain]] = [
             (ops.DropConstraintOp, toimpl.drop_constraint),
             (ops.DropTableCommentOp, toimpl.drop_table_comment),
             (ops.DropTableOp, toimpl.drop_table),
-            (ops.ExecuteSQLOp, toimpl.execute_sql),
         )
     ),
 ]

@@ -11,7 +11,7 @@ from migration.online.upgrade.step import Step
 
 def create_index(step: Step, operation: ops.CreateIndexOp) -> None:
     index = operation.to_index(step.operations.migration_context)
-    if "postgresql_concurrently" in operation.kw or not step.is_live(_table(index)):
+    if _is_plain(step, operation) or not step.is_live(_table(index)):
         toimpl.create_index(step.operations, operation)
     else:
         build_index(step, index, if_not_exists=operation.if_not_exists)
@@ -43,13 +43,19 @@ def drop_index(step: Step, operation: ops.DropIndexOp) -> None:
     index = operation.to_index(step.operations.migration_context)
     itself = sa.Table(operation.index_name, sa.MetaData(), schema=operation.schema)
     live = step.is_live(_table(index)) and step.is_live(itself)
-    if "postgresql_concurrently" in operation.kw or not live:
+    if _is_plain(step, operation) or not live:
         toimpl.drop_index(step.operations, operation)
         return
     index.dialect_kwargs["postgresql_concurrently"] = True
     if_exists = step.resuming or operation.if_exists
     with step.unhurried(f"dropping index {operation.index_name}"):
         step.operations.impl.drop_index(index, **({"if_exists": True} if if_exists else {}))
+
+
+def _is_plain(step: Step, operation: ops.CreateIndexOp | ops.DropIndexOp) -> bool:
+    """Tell whether the revision has decided: against it, or for it in a block of its own."""
+    wanted = operation.kw.get("postgresql_concurrently")
+    return wanted is False or (wanted is True and step.run.journal is None)
 
 
 def _is_there(step: Step, table: sa.Table, name: str) -> bool:

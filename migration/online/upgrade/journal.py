@@ -85,6 +85,8 @@ class Journal:
         finally:
             self._performing = False
         self._entry = replace(self._entry, done=(*self._entry.done, describe(operation)))
+        if is_autocommit(self._connection):
+            self._write(self._connection)
         return result
 
     @property
@@ -145,6 +147,11 @@ class Journal:
             f" where the file now has {found!r}.\nPut that step back; or undo the steps that are"
             f" done by hand, then: COMMENT ON TABLE {self._table} IS NULL"
         )
+
+
+def is_autocommit(connection: sa.Connection) -> bool:
+    """Tell whether the connection is within an `autocommit_block()`."""
+    return connection.get_execution_options().get("isolation_level") == "AUTOCOMMIT"
 
 
 def direction(step: MigrationStep) -> str:

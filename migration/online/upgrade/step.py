@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from alembic.operations import Operations
 
 from migration.online import postgresql
-from migration.online.upgrade.journal import Journal
+from migration.online.upgrade.journal import Journal, is_autocommit
 from migration.online.upgrade.waiting import reporting
 
 LOCK_TIMEOUT = "300ms"  # how long others may have to queue behind a migration
@@ -71,8 +71,7 @@ class Step:
     @contextmanager
     def outside_transaction(self) -> Iterator[None]:
         """Commit, then let each statement be a transaction of its own."""
-        options = {} if self.run.journal is None else self.connection.get_execution_options()
-        if options.get("isolation_level") == "AUTOCOMMIT":  # the revision has done that itself
+        if self.run.journal and is_autocommit(self.connection):  # the revision has done that itself
             yield
             return
         with self.operations.migration_context.autocommit_block():

@@ -79,7 +79,7 @@ def _report(engine: sa.Engine, pid: int, step: str, done: Event) -> None:
                 blockers = _lines(connection, _BLOCKERS, pid=pid)
         except sa.exc.SQLAlchemyError:
             continue  # no connection to spare is no reason to stop
-        waits = f", waiting for{indented(blockers)}" if blockers else ""
+        waits = f", held up by{indented(blockers)}" if blockers else ""
         log.info("%s: %.0f s%s%s", step, seconds, "".join(f", {line}" for line in progress), waits)
 
 

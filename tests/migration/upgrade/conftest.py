@@ -13,15 +13,15 @@ import logging
 from pathlib import Path
 from runpy import run_path
 
-import sqlalchemy as sa
 from alembic import context
 from migration.online import run
+from tests.migration.project import create_engine
 
 if not logging.getLogger().handlers:  # in a process of its own
     logging.basicConfig(level=logging.INFO, format="%(message)s")
 models = run_path(str(Path(__file__).parents[1] / "models.py"), run_name="models")
 url = context.config.get_main_option("sqlalchemy.url")
-run(context, sa.create_engine(url, poolclass=sa.NullPool), target_metadata=models["metadata"])
+run(context, create_engine(url), target_metadata=models["metadata"])
 """
 
 # 1,000 accounts, of which the first 100 have a name, and two pets for each.

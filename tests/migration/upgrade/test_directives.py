@@ -1,3 +1,5 @@
+from threading import Timer
+
 import pytest
 import sqlalchemy as sa
 from alembic.util import CommandError
@@ -296,11 +298,36 @@ def test_autocommit_block_of_the_revision_is_respected(project: Project) -> None
         f"""
         with op.get_context().autocommit_block():
             op.execute("VACUUM pet")
+            op.create_index("ix_pet_owner_id", "pet", ["owner_id"], postgresql_concurrently=True)
             {INDEX}
             {CHECK}
         """,
     )
-    assert project.scalar("SELECT count(*) FROM pg_indexes WHERE indexname = 'ix_pet_age'") == 1
+    indexes = "SELECT indexname FROM pg_indexes WHERE tablename = 'pet' ORDER BY 1"
+    assert project.rows(indexes) == [("ix_pet_age",), ("ix_pet_owner_id",), ("pk_pet",)]
+
+
+def test_concurrent_index_of_the_revision_may_wait(project: Project) -> None:
+    """Raw or not, in a block of its own or not, it is not given up after 300 ms."""
+    project.write_revision(
+        """
+        op.execute("CREATE INDEX CONCURRENTLY ix_one ON pet (age)")
+        op.create_index("ix_two", "pet", ["age"], postgresql_concurrently=True)
+        with op.get_context().autocommit_block():
+            op.execute("CREATE INDEX CONCURRENTLY ix_three ON pet (age)")
+            op.create_index("ix_four", "pet", ["age"], postgresql_concurrently=True)
+        """
+    )
+    engine = sa.create_engine(project.url, poolclass=sa.NullPool)
+    with engine.connect() as other:
+        other.execute(sa.text("INSERT INTO pet VALUES (0, 1, 1)"))
+        end = Timer(1, other.rollback)
+        end.start()
+        project.upgrade()
+        end.join()
+    assert project.scalar("SELECT count(*) FROM pg_indexes WHERE tablename = 'pet'") == 5
+    with project.connect() as connection:
+        assert find_unfinished(connection) == []
 
 
 # --- names and schemas
