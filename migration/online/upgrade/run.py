@@ -66,18 +66,17 @@ def _run_online(context: Context, connection: sa.Connection, options: dict[str, 
     if "destination_rev" not in command.opts:  # revision, check, current: nothing is changed
         _run_plainly(context, connection, options)
         return
-    take_turn(connection, command)
     journal = Journal(connection, command.version_table, command.version_table_schema)
     make_rerunnable(connection, journal)
-    run = Run(journal)
     options |= {
-        OPTION: run,
+        OPTION: Run(journal),
         "fn": Steps(command.opts["fn"], journal),
         "on_version_apply": (*command.on_version_apply_callbacks, journal.end),
     }
-    context.configure(connection=connection, transaction_per_migration=True, **options)
     with _explained(connection, journal):
-        _try_until_done(context, connection, run)
+        take_turn(connection, command)
+        context.configure(connection=connection, transaction_per_migration=True, **options)
+        _try_until_done(context, connection, options[OPTION])
 
 
 def _try_until_done(context: Context, connection: sa.Connection, run: Run) -> None:
