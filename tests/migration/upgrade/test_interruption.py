@@ -18,8 +18,8 @@ CATALOGUE = """
     UNION ALL SELECT pg_get_indexdef(indexrelid) || indisvalid
     FROM pg_index WHERE indrelid IN ('account'::regclass, 'pet'::regclass)
     UNION ALL SELECT enumlabel FROM pg_enum
-    UNION ALL SELECT row_to_json(account)::text FROM account
-    UNION ALL SELECT row_to_json(pet)::text FROM pet
+    UNION ALL SELECT md5(string_agg(row_to_json(account)::text, ',' ORDER BY id)) FROM account
+    UNION ALL SELECT md5(string_agg(row_to_json(pet)::text, ',' ORDER BY id)) FROM pet
     ORDER BY 1
 """.replace(":", "\\:")
 
