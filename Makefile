@@ -13,7 +13,7 @@ COMPILE = .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --g
 unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME
 export UV_CUSTOM_COMPILE_COMMAND = make lock
 
-.PHONY: help setup run test check format revision rebase-revision migrate lock
+.PHONY: help setup run test check format revision rebase-revision migrate bench-migrations lock
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' Makefile
@@ -52,6 +52,9 @@ rebase-revision: setup ## Put the newer of two branches of revisions on top of t
 
 migrate: setup ## Upgrade the database to the newest revision
 	@.venv/bin/alembic upgrade head
+
+bench-migrations: setup ## Compare upgrades under load with stock Alembic's
+	@.venv/bin/python -m benchmarks.migrations
 
 lock: setup ## Write the lock files from pyproject.toml: make lock UPGRADE=--upgrade takes the newest
 	$(COMPILE) pyproject.toml -o requirements.txt

@@ -206,7 +206,7 @@ class Project:
     def start(self, *arguments: str, **options: Any) -> subprocess.Popen[str]:
         """Start `alembic` as a process of its own, its output in one pipe."""
         settings = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE} | options
-        return subprocess.Popen(  # noqa: S603  # our own arguments
+        return subprocess.Popen(
             [sys.executable, "-m", "alembic", *arguments],
             cwd=self.folder,
             env=os.environ | {"PYTHONDONTWRITEBYTECODE": "1"},
