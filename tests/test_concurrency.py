@@ -317,3 +317,10 @@ async def test_an_unknown_token_costs_one_query(
         live_client.headers["Authorization"] = f"Bearer ust_{'a' * 43}"
         read_problem(await live_client.get(f"{API}/users/me"), 401, "invalid_token")
     assert len(statements) == 1
+
+
+async def test_head_is_get_without_a_body(port: int) -> None:
+    async with AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
+        answers = [await client.get("/healthz"), await client.head("/healthz")]
+    assert [answer.headers["content-length"] for answer in answers] == ["15", "15"]
+    assert [answer.content for answer in answers] == [b'{"status":"ok"}', b""]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from alembic import command
-from sqlalchemy import URL, make_url
+from sqlalchemy import URL
 
 from app.database import libpq_uri
 from tests.conftest import alembic_config
@@ -44,9 +44,3 @@ def test_recipe(sections: tuple[str, ...], copy: Path, empty_database: URL) -> N
         blocks = read_blocks(README, section)
         assert blocks
         follow(blocks, copy, environment)
-
-
-def test_recipe_for_a_revision_on_sqlite(copy: Path) -> None:
-    environment = environment_of(copy, URL.create("sqlite", database=str(copy / "app.db")))
-    command.upgrade(alembic_config(make_url(environment["DATABASE_URL"])), "head")
-    follow(read_blocks(README, "Add a revision"), copy, environment)
