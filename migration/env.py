@@ -3,6 +3,7 @@
 from logging.config import fileConfig
 
 from alembic import context
+from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import NullPool, create_engine
 from sqlalchemy.exc import OperationalError
@@ -20,6 +21,11 @@ target_metadata = SQLModel.metadata
 
 if config.config_file_name is not None:
     fileConfig(config.config_file_name, disable_existing_loggers=False)
+if len(heads := ScriptDirectory.from_config(config).get_heads()) > 1:
+    raise CommandError(
+        f"revisions {' and '.join(heads)} both come last: `make rebase-revision` puts the newer one"
+        " on top of the other"
+    )
 try:
     # A program may set sqlalchemy.url, as the tests do; everyone else uses DATABASE_URL.
     given = config.get_main_option("sqlalchemy.url") or read_settings().given_database_url

@@ -38,6 +38,16 @@ def test_revisions_have_one_head() -> None:
     assert len(ScriptDirectory.from_config(Config(ROOT / "alembic.ini")).get_heads()) == 1
 
 
+def test_env_says_how_to_order_two_branches(empty_database: URL, tmp_path: Path) -> None:
+    for name in ("first", "second"):
+        (tmp_path / f"{name}.py").write_text(f"revision = {name!r}\ndown_revision = None\n")
+    config = alembic_config(empty_database)
+    config.set_main_option("version_locations", str(tmp_path))
+    config.set_main_option("path_separator", "newline")
+    with pytest.raises(CommandError, match="both come last: `make rebase-revision`"):
+        command.upgrade(config, "head")
+
+
 def test_offline_mode_writes_sql(empty_database: URL, capsys: pytest.CaptureFixture[str]) -> None:
     command.upgrade(alembic_config(empty_database), "head", sql=True)
     assert 'CREATE TABLE "user"' in capsys.readouterr().out

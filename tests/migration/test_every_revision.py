@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from alembic import command
 from alembic.script import Script, ScriptDirectory
 
+from migration.online import find_unfinished
 from tests.conftest import ROOT, alembic_config
 from tests.migration.catalog import read_catalog
 from tests.migration.generated_rows import fill_tables
@@ -65,6 +66,7 @@ def test_revision_can_be_undone_on_tables_with_rows(
     command.upgrade(config, revision.revision)
     with engine.begin() as connection:
         upgraded = read_catalog(connection)
+        assert find_unfinished(connection) == []
     command.downgrade(config, below)
     with engine.begin() as connection:
         assert read_catalog(connection) == catalog
