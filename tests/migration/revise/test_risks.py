@@ -172,6 +172,16 @@ def test_trial_leaves_nothing_behind(project: Project) -> None:
     assert tables == [("user",)]
 
 
+def test_nothing_is_asked_when_it_is_refused_anyway(project: Project) -> None:
+    project.write_models(f"{WITHOUT_NAME}    nickname: int\n")
+    with pytest.raises(CommandError) as refused:
+        project.revise(answers=["y", "y"])
+    (shown,) = refused.value.__notes__
+    assert "[y/N]" not in shown
+    assert "    -x drop=user.full_name" in shown
+    assert "    or give existing rows a value:    -x fill=user.nickname:VALUE" in shown
+
+
 def test_all_questions_are_asked_on_the_terminal(project: Project) -> None:
     models = WITHOUT_NAME.replace("max_length=255", "max_length=9")
     project.write_models(models)
