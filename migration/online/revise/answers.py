@@ -33,9 +33,8 @@ class Answers:
                 return text.removeprefix(f"{subject}:")
         return None
 
-    def confirm_rename(self, old: str, new: str, in_python: str) -> bool:
+    def confirm_rename(self, old: str, new: str, name: str, in_python: str) -> bool:
         """Tell whether `old` became `new`; `in_python` is how to do without a migration."""
-        name = new.rpartition(".")[2]
         if self.is_given("rename", f"{old}:{name}"):
             return True
         pair = f"{old}:{new}"
@@ -72,14 +71,17 @@ class Answers:
 
         Not before all is known, so that nobody thinks over an answer while a trial holds a lock.
         """
-        for verb, subject, sentence, advice in self._questions:
+        given = [self.is_given(verb, subject) for verb, subject, _, _ in self._questions]
+        for answer in self.unused():
+            self.refuse(f"-x {answer}: this change has no such question. Is the name right?")
+        may_ask = not self.missing  # what is refused anyway need not be asked about
+        for question, is_given in zip(self._questions, given, strict=True):
+            verb, subject, sentence, advice = question
             explained = f"{sentence}\n{advice}\n" if advice else f"{sentence} "
-            if self.is_given(verb, subject) or _says_yes(f"{explained}Go ahead?"):
+            if is_given or (may_ask and _says_yes(f"{explained}Go ahead?")):
                 self.allowed.append(f"{_HEADINGS[verb]}: {sentence}")
             else:
                 self.refuse(f"{explained}If that is what you want:\n    -x {verb}={subject}")
-        for answer in self.unused():
-            self.refuse(f"-x {answer}: this change has no such question. Is the name right?")
         if self.missing:
             self._refuse(show)
 

@@ -10,7 +10,12 @@ from alembic_postgresql_enum.operations.drop_enum import DropEnumOp
 from alembic_postgresql_enum.operations.sync_enum_values import SyncEnumValuesOp
 
 from migration.online.revise.obstacles import obstacle
-from migration.online.revise.operations import RenameColumn, RenameConstraint, RenameTable
+from migration.online.revise.operations import (
+    AlterSequence,
+    RenameColumn,
+    RenameConstraint,
+    RenameTable,
+)
 from migration.online.revise.trial import trouble
 from migration.online.revise.walking import label, table_of
 
@@ -55,6 +60,7 @@ _COST_OF_NEW = {ops.CreateForeignKeyOp: (_READERS, "an instant, the table is new
 
 _COSTS: dict[type, tuple[str, str]] = {
     RenameConstraint: (_EVERYBODY, "an instant"),
+    AlterSequence: (_READERS, "an instant"),
     ops.ExecuteSQLOp: (_NO_LOCK, "an instant"),
     ops.CreateIndexOp: (_EVERYBODY, _READS),
     ops.DropIndexOp: (_EVERYBODY, "an instant"),
@@ -71,6 +77,7 @@ _WORDS: dict[type, str] = {
     RenameTable: "rename table {table} to {op.new_table_name}",
     RenameColumn: "rename column {table}.{op.column_name} to {op.modify_name}",
     RenameConstraint: "rename {op.old} to {op.new}",
+    AlterSequence: "alter sequence {op.sequence}: type",
     ops.ExecuteSQLOp: "{op.sqltext}",
     ops.CreateTableOp: "create table {table}",
     ops.DropTableOp: "drop table {table}",

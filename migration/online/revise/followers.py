@@ -1,6 +1,6 @@
 """Indexes and constraints that get a new name when their table or column does."""
 
-from collections.abc import Hashable, Iterable, Iterator
+from collections.abc import Container, Hashable, Iterable, Iterator
 from typing import Any
 
 import sqlalchemy as sa
@@ -23,21 +23,28 @@ def renamed_followers(
     """
     if connection.dialect.name != "postgresql":
         return []
-    tables = {
-        rename.new_table_name: rename.table_name
+    old_names = {
+        rename.new_table_name if isinstance(rename, RenameTable) else rename.table_name: (
+            rename.table_name
+        )
         for rename in renames
-        if isinstance(rename, RenameTable)
     }
     inspector = sa.inspect(connection)
     followers = [
         follower
         for table in metadata.tables.values()
-        if inspector.has_table(table.name, table.schema)
-        for follower in _followers(inspector, table, tables.get(table.name, table.name))
+        if _is_concerned(table, old_names) and inspector.has_table(table.name, table.schema)
+        for follower in _followers(inspector, table, old_names.get(table.name, table.name))
     ]
     for follower in followers:
         connection.exec_driver_sql(follower.sql(connection.dialect.identifier_preparer))
     return followers
+
+
+def _is_concerned(table: sa.Table, renamed: Container[str]) -> bool:
+    """Tell whether the table was renamed, had a column renamed, or refers to such a table."""
+    targets = (key.referred_table.name for key in table.foreign_key_constraints)
+    return table.name in renamed or any(target in renamed for target in targets)
 
 
 def _followers(

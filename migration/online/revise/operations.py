@@ -8,7 +8,7 @@ from alembic.autogenerate.api import AutogenContext
 from alembic.operations import ops
 from sqlalchemy.sql.compiler import IdentifierPreparer
 
-from migration.online.revise.rendering import for_text
+from migration.online.revise.rendering import escape_colons, for_text
 
 
 class RenameColumn(ops.AlterColumnOp):
@@ -56,6 +56,18 @@ class RenameConstraint(ops.MigrateOperation):
 
 
 @dataclass
+class AlterSequence(ops.MigrateOperation):
+    """Another integer type, and with it another greatest value, for a sequence."""
+
+    sequence: str  # quoted, as PostgreSQL shows it
+    old: str
+    new: str
+
+    def reverse(self) -> "AlterSequence":
+        return AlterSequence(self.sequence, old=self.new, new=self.old)
+
+
+@dataclass
 class Remark(ops.MigrateOperation):
     """A comment in the revision file."""
 
@@ -72,6 +84,11 @@ def _render_rename_table(_: AutogenContext, op: ops.RenameTableOp) -> str:
 def _render_rename_constraint(context: AutogenContext, op: RenameConstraint) -> str:
     sql = for_text(op.sql(context.dialect.identifier_preparer), context.dialect)
     return f"op.execute({sql!r})"
+
+
+@renderers.dispatch_for(AlterSequence)
+def _render_alter_sequence(_: AutogenContext, op: AlterSequence) -> str:
+    return f"op.execute({escape_colons(f'ALTER SEQUENCE {op.sequence} AS {op.new}')!r})"
 
 
 @renderers.dispatch_for(Remark)

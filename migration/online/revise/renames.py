@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import NamedTuple
 
 import sqlalchemy as sa
 from alembic.autogenerate import produce_migrations
@@ -47,16 +48,25 @@ def _next_rename(
     candidates = sorted(
         [*_tables(upgrade), *_columns(context, upgrade)], key=lambda candidate: candidate[:2]
     )
-    for old, new, rename, _, _ in candidates:  # what the command line says comes first
-        if answers.is_given("rename", f"{old}:{new.rpartition('.')[2]}"):
-            return rename
-    for old, new, rename, looks_alike, in_python in candidates:
-        if looks_alike and answers.confirm_rename(old, new, in_python):
-            return rename
+    for candidate in candidates:  # what the command line says comes first
+        if answers.is_given("rename", f"{candidate.old}:{candidate.name}"):
+            return candidate.rename
+    for candidate in candidates:
+        old, new, name = candidate.old, candidate.new, candidate.name
+        if candidate.looks_alike and answers.confirm_rename(old, new, name, candidate.in_python):
+            return candidate.rename
     return None
 
 
-Candidate = tuple[str, str, Rename, bool, str]
+class Candidate(NamedTuple):
+    """Something that is gone, and something new that it may have become."""
+
+    old: str
+    new: str
+    name: str  # the last part of `new`
+    rename: Rename
+    looks_alike: bool
+    in_python: str  # how the model can keep the old name in the database
 
 
 def _tables(upgrade: ops.UpgradeOps) -> Iterator[Candidate]:
@@ -70,9 +80,10 @@ def _tables(upgrade: ops.UpgradeOps) -> Iterator[Candidate]:
                 before = {column.name for column in gone.to_table().columns}
                 after = {column.name for column in new.to_table().columns}
                 rename = RenameTable(gone.table_name, new.table_name, schema=gone.schema)
-                yield (
+                yield Candidate(
                     label(gone.schema, gone.table_name),
                     label(new.schema, new.table_name),
+                    new.table_name,
                     rename,
                     2 * len(before & after) > max(len(before), len(after)),
                     f'__tablename__ = "{gone.table_name}"',
@@ -89,9 +100,10 @@ def _columns(context: MigrationContext, upgrade: ops.UpgradeOps) -> Iterator[Can
                     rename = RenameColumn(
                         gone.table_name, old, modify_name=name, schema=gone.schema
                     )
-                    yield (
+                    yield Candidate(
                         label(gone.schema, gone.table_name, old),
                         label(gone.schema, gone.table_name, name),
+                        name,
                         rename,
                         not context.impl.compare_type(gone.to_column(), new.column),
                         f'{new.column.key}: ... = Field(sa_column_kwargs={{"name": "{old}"}})',

@@ -24,6 +24,7 @@ from migration.online.revise.renames import done, remark, with_renames
 from migration.online.revise.resuming import make_resumable
 from migration.online.revise.risks import review_risks
 from migration.online.revise.schemas import create_schemas
+from migration.online.revise.sequences import widen_sequences
 from migration.online.revise.shrinking import check_before_shrinking
 from migration.online.revise.walking import each
 
@@ -71,6 +72,7 @@ def _complete(
     settle_enum_columns(upgrade, context.dialect.default_schema_name)
     if context.dialect.name == "postgresql":
         separate_circular_keys(upgrade)
+        widen_sequences(context, upgrade)
     complete_downgrade(upgrade, downgrade)
     make_each_key_once(downgrade)
     for side in (upgrade, downgrade):

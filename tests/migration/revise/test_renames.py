@@ -113,6 +113,20 @@ def test_table_rename_keeps_the_rows_and_renames_what_belongs_to_it(
     assert empty_project.scalar('SELECT count(*) FROM "user"') == 1
 
 
+def test_names_that_no_rename_concerns_stay(empty_project: Project) -> None:
+    start(empty_project, SHOP)
+    empty_project.execute('ALTER TABLE "order" RENAME CONSTRAINT pk_order TO old')
+    empty_project.execute("CREATE TABLE tag (id serial CONSTRAINT odd PRIMARY KEY, name text)")
+    tag = (
+        "class Tag(SQLModel, table=True):\n"
+        "    id: int | None = Field(default=None, primary_key=True)\n"
+        "    label: str | None = Field(default=None, sa_type=sa.Text)\n"
+    )
+    migrate(empty_project, SHOP + tag, "rename=tag.name:label")
+    assert "old" in names(empty_project)
+    assert "pk_tag" in names(empty_project)
+
+
 def test_table_and_column_are_renamed_at_once(project: Project) -> None:
     models = RENAMED.replace("class User", "class Account")
     answers = ("rename=user:account", "rename=account.full_name:display_name")
@@ -197,7 +211,7 @@ def test_check_asks_nothing(project: Project) -> None:
     assert "remove_column" in str(found.value)
 
 
-@pytest.mark.parametrize("name", ["Full Name", 'say "hi"', "50%", "a:b", "é" * 20, "x" * 63])
+@pytest.mark.parametrize("name", ["Full Name", 'say "hi"', "50%", "a:b.c", "é" * 20, "x" * 63])
 def test_quoted_and_long_names_are_renamed(project: Project, name: str) -> None:
     kwargs = f'sa_column_kwargs={{"name": {name!r}}}'
     models = USER.replace(
