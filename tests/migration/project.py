@@ -93,17 +93,6 @@ from migration import online
 online.run(context, engine, **online.autogenerate_options(models["metadata"], engine.dialect))
 """
 
-# Alembic's own upgrade: revisions must be plain enough for it.
-REVISE_ENV = f"""{_ENV}
-from migration.online.revise import autogenerate_options
-
-with engine.connect() as connection:
-    options = autogenerate_options(models["metadata"], engine.dialect)
-    context.configure(connection=connection, transaction_per_migration=True, **options)
-    with context.begin_transaction():
-        context.run_migrations()
-"""
-
 # What `alembic init` gives: to see what it does without us.
 STOCK_ENV = f"""{_ENV}
 with engine.connect() as connection:

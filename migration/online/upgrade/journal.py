@@ -12,7 +12,7 @@ from typing import Any, Self, TypeVar
 
 import sqlalchemy as sa
 from alembic.operations import ops
-from alembic.runtime.migration import MigrationStep, RevisionStep
+from alembic.runtime.migration import RevisionStep
 from alembic.util import CommandError
 from sqlalchemy.schema import DropTableComment, SetTableComment
 
@@ -29,6 +29,10 @@ class Interrupted:
 
     def __str__(self) -> str:
         return f"{self.direction} of revision {self.revision}"
+
+    @classmethod
+    def of(cls, step: RevisionStep) -> Self:
+        return cls("upgrade" if step.is_upgrade else "downgrade", step.revision.revision)
 
     @classmethod
     def parse(cls, comment: str) -> Self:
@@ -63,7 +67,7 @@ class Journal:
 
     def begin(self, step: RevisionStep) -> None:
         """Start a revision, or go on with it if it was interrupted."""
-        self._entry = Interrupted(direction(step), step.revision.revision)
+        self._entry = Interrupted.of(step)
         self._seen, self._resumed_at, self._performing = 0, None, False
         self._written = self.read()
         if self._written and str(self._written) == str(self._entry):
@@ -152,10 +156,6 @@ class Journal:
 def is_autocommit(connection: sa.Connection) -> bool:
     """Tell whether the connection is within an `autocommit_block()`."""
     return connection.get_execution_options().get("isolation_level") == "AUTOCOMMIT"
-
-
-def direction(step: MigrationStep) -> str:
-    return "upgrade" if step.is_upgrade else "downgrade"
 
 
 def describe(operation: ops.MigrateOperation) -> str:

@@ -24,22 +24,33 @@ class Steps:
             yield from self._command(heads, context)
             return
         if self._left is None:
-            yield from self._interrupted(context)
-            self._left = list(self._command(context.get_current_heads(), context))
+            found = self._journal.read()
+            if found:
+                log.warning("the %s was interrupted: finishing it first", found)
+                if not self._begins_with(found, heads, context):
+                    step = _step(found, context)
+                    self._journal.begin(step)
+                    yield step
+                    heads = context.get_current_heads()
+            self._left = list(self._command(heads, context))
         while self._left:
             self._journal.begin(self._left[0])
             yield self._left[0]
             self._left.pop(0)  # here once it is committed
 
-    def _interrupted(self, context: MigrationContext) -> Iterator[RevisionStep]:
-        """Finish what an earlier run began: `downgrade -1` would undo the revision before it."""
-        found = self._journal.read()
-        if found is None:
-            return
-        log.warning("the %s was interrupted: finishing it first", found)
-        step = _step(found, context)
-        self._journal.begin(step)
-        yield step
+    def _begins_with(
+        self, found: Interrupted, heads: tuple[str, ...], context: MigrationContext
+    ) -> bool:
+        """Tell whether the command itself begins with what an earlier run left half done.
+
+        `downgrade -1` after a killed `downgrade -1` completes it, and undoes no second revision.
+        After a killed upgrade it does not: that is finished first, and then undone.
+        """
+        try:
+            steps = list(self._command(heads, context))
+        except CommandError:  # such as a relative revision that leads nowhere from here
+            return False
+        return bool(steps) and str(Interrupted.of(steps[0])) == str(found)
 
 
 def _step(interrupted: Interrupted, context: MigrationContext) -> RevisionStep:

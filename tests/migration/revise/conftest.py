@@ -1,4 +1,4 @@
-"""A project that revises with the package and upgrades with plain Alembic, and has two users."""
+"""A project whose env.py is the service's, with two users."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy import URL
 from sqlalchemy.schema import CreateSchema, DropSchema
 
-from tests.migration.project import REVISE_ENV, Project
+from tests.migration.project import Project
 
 USER = """
 class User(SQLModel, table=True):
@@ -26,7 +26,7 @@ def reused_database(create_database: Callable[[], URL]) -> URL:
 
 @pytest.fixture
 def empty_project(tmp_path: Path, reused_database: URL) -> Project:
-    project = Project(tmp_path, reused_database, env=REVISE_ENV)
+    project = Project(tmp_path, reused_database)
     with project.connect() as connection:
         for schema in sa.inspect(connection).get_schema_names():
             if schema != "information_schema":
@@ -43,7 +43,7 @@ def project(empty_project: Project) -> Project:
 @pytest.fixture
 def sqlite_project(tmp_path: Path) -> Project:
     url = URL.create("sqlite", database=str(tmp_path / "app.db"))
-    return with_users(Project(tmp_path / "sqlite", url, env=REVISE_ENV))
+    return with_users(Project(tmp_path / "sqlite", url))
 
 
 _first_revision: dict[str, str] = {}  # by dialect; the same for every test
