@@ -21,7 +21,7 @@ from sqlalchemy import URL, NullPool, make_url, text
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from app.database import Database
+from app.database import Database, libpq_uri
 from app.embedded import running_server
 from app.main import create_app
 from app.settings import Settings
@@ -60,16 +60,22 @@ def server_url() -> URL:
     return make_url(os.environ[_SERVER_URL]).set(drivername="postgresql+psycopg")
 
 
+@pytest.fixture
+def _needs_postgresql_18(server_url: URL) -> None:
+    """Skip a test of what older servers do not have."""
+    with psycopg.connect(libpq_uri(server_url.set(database="postgres"))) as connection:
+        if connection.info.server_version < 180000:
+            pytest.skip("PostgreSQL 18 is the first to have this")
+
+
 @pytest.fixture(scope="session")
 def create_database(server_url: URL) -> Iterator[Callable[[], URL]]:
     """Create databases of the run's own, dropped when it ends."""
-    conninfo = server_url.set(drivername="postgresql", database="postgres").render_as_string(
-        hide_password=False
-    )
+    conninfo = libpq_uri(server_url.set(database="postgres"))
     names: list[str] = []
 
     def execute(statement: str) -> None:
-        with psycopg.connect(conninfo.replace("+", "%20"), autocommit=True) as connection:
+        with psycopg.connect(conninfo, autocommit=True) as connection:
             connection.execute(sql.SQL(statement).format(sql.Identifier(names[-1])))
 
     def create() -> URL:

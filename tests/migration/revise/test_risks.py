@@ -180,6 +180,7 @@ def test_column_that_rewrites_the_table_is_refused_until_allowed(
     project.downgrade()
 
 
+@pytest.mark.usefixtures("_needs_postgresql_18")
 def test_virtual_generated_column_rewrites_nothing(project: Project) -> None:
     column = "sa.Column(sa.Integer, sa.Computed('id % 2', persisted=False))"
     migrate(project, f"{USER}    odd: int = Field(sa_column={column})\n")

@@ -23,6 +23,7 @@ def test_constraint_that_is_not_validated_is_found(project: Project) -> None:
     assert found(project) == ["constraint age of table pet is not validated"]
 
 
+@pytest.mark.usefixtures("_needs_postgresql_18")
 def test_constraint_that_is_not_enforced_is_on_purpose(project: Project) -> None:
     project.execute("ALTER TABLE pet ADD CONSTRAINT age CHECK (age > 5) NOT ENFORCED")
     assert found(project) == []
