@@ -34,7 +34,7 @@ run: setup ## Migrate the database and serve it on http://HOST:PORT, with reload
 test: setup ## Run the tests on a throw-away database
 	@.venv/bin/pytest --numprocesses auto --maxprocesses 8
 
-check: setup ## All that CI runs: format, lint, types, imports, migrations, tests with coverage
+check: setup ## All that CI runs: format, lint, types, and the tests with coverage
 	.venv/bin/ruff format --check
 	.venv/bin/ruff check
 	.venv/bin/mypy
