@@ -3,9 +3,11 @@
 
 HOST ?= 127.0.0.1
 PORT ?= 8000
-# The first Python that is new enough: `make setup PYTHON=python3.13` chooses another.
+# The first Python that is new enough, not as a virtual environment on the path has it, which would
+# be removed under its feet. `make setup PYTHON=python3.13` chooses another.
 PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
-	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
+	$$python -c 'import sys; print(sys._base_executable); sys.exit(sys.version_info < (3, 11))' \
+	2>/dev/null && break; done | tail -n 1)
 PIP = .venv/bin/python -m pip install --quiet --disable-pip-version-check
 COMPILE = .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes $(UPGRADE)
 
@@ -23,7 +25,7 @@ setup: .venv/ready ## Create .venv with the locked packages
 # With pip alone, so that whatever index pip is set to use serves.
 .venv/ready: requirements-dev.txt
 	$(if $(PYTHON),,$(error Python 3.11 or newer is needed, as python3 or with PYTHON=/path/to/python))
-	$(PYTHON) -m venv --clear .venv
+	"$(PYTHON)" -m venv --clear .venv
 	$(PIP) --no-compile --require-hashes -r requirements-dev.txt
 	$(PIP) --no-deps --no-build-isolation --editable .
 	@touch $@

@@ -10,20 +10,21 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Annotated
 
+import psycopg
 import typer
 from alembic import command
 from alembic.config import Config
 from alembic.util import CommandError
 from pydantic import Secret, ValidationError
 from sqlalchemy import URL
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from app.auth.passwords import PasswordHasher
 from app.auth.schemas import SignUp
 from app.auth.service import sign_up
 from app.authorization import list_access
-from app.database import Database, DatabaseURLError, database_url, libpq_uri, require_postgresql
+from app.database import Database, DatabaseURLError, database_url, require_postgresql
 from app.diagram import draw_schema
 from app.embedded import EmbeddedServerError
 from app.errors import ServiceError
@@ -34,6 +35,11 @@ from app.seed import seed as add_demo_data
 from app.server import PortTakenError, check_port, serve
 from app.settings import PROJECT, Settings, SettingsError, read_settings
 
+
+class UsageError(Exception):
+    """The command cannot do what was asked of it."""
+
+
 cli = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
 
@@ -43,16 +49,16 @@ def main() -> None:
         cli()
     except (CommandError, DatabaseURLError, EmbeddedServerError) as error:
         sys.exit(f"app: {error}")
-    except (PortTakenError, ServiceError, SettingsError) as error:
+    except (PortTakenError, ServiceError, SettingsError, UsageError) as error:
         sys.exit(f"app: {error}")
-    except OperationalError as error:
-        sys.exit(f"app: the database cannot be used: {error.orig}")
+    except (DBAPIError, psycopg.Error) as error:
+        sys.exit(f"app: the database cannot be used: {getattr(error, 'orig', error)}")
 
 
 @cli.command()
 def run(
     host: str = "127.0.0.1",
-    port: int = 8000,
+    port: Annotated[int, typer.Option(min=0, max=65535)] = 8000,
     reload: Annotated[bool, typer.Option("--reload", help="Restart on a code change.")] = False,
     workers: Annotated[int, typer.Option(min=1, help="Processes that serve.")] = 1,
     migrate: Annotated[bool, typer.Option(help="Upgrade the database first.")] = True,
@@ -64,7 +70,8 @@ def run(
         os.environ["DATABASE_URL"] = url.render_as_string(hide_password=False)
         if migrate:
             command.upgrade(Config(PROJECT / "alembic.ini"), "head")
-        typer.echo(f"Database:  {libpq_uri(url, hide_password=True)}")
+        where = url.host or url.query.get("host", "localhost")
+        typer.echo(f"Database:  {url.database} on {where}")
         typer.echo(f"API docs:  http://{host}:{port}/docs")
         serve(host, port, reload=reload, workers=workers)
 
@@ -84,7 +91,8 @@ def create_superuser(
     try:
         data = SignUp(email=email, password=Secret(password))
     except ValidationError as error:
-        raise CommandError("; ".join(each["msg"] for each in error.errors())) from None
+        wrong = "; ".join(f"{each['loc'][0]}: {each['msg']}" for each in error.errors())
+        raise UsageError(wrong) from None
     settings = read_settings()
     with _migrated_database(settings) as url:
         _transact(url, partial(_sign_up_superuser, hasher=_hasher(settings), data=data))
@@ -99,7 +107,7 @@ def seed(
     """Add demo users with items, and print how to sign in as one of them."""
     settings = read_settings()
     if settings.environment == "production":
-        raise CommandError("demo data is not for production")
+        raise UsageError("demo data is not for production")
     password = secrets.token_urlsafe(16)
     hashed_password = asyncio.run(_hasher(settings).hash(Secret(password)))
     with _migrated_database(settings) as url:

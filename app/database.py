@@ -25,6 +25,13 @@ _SERVER_SETTINGS: Final = {
     "lock_timeout": "2000",
     "idle_in_transaction_session_timeout": "10000",
 }
+# What libpq is told, unless the URL says otherwise; seconds.
+_CLIENT_SETTINGS: Final = {
+    "connect_timeout": 5,
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+}
 _POOL_TIMEOUT = 3  # seconds
 _ATTEMPTS = 3
 # serialization_failure, deadlock_detected, foreign_key_violation
@@ -62,10 +69,12 @@ def _parse_url(given: str) -> URL:
     return url.set(drivername=_DRIVERS[kind])
 
 
-def libpq_uri(url: URL, *, hide_password: bool = False) -> str:
-    """Return the URL as psql and libpq read it; for them `+` is no space."""
+def libpq_uri(url: URL) -> str:
+    """Return the URL as psql and libpq read it, for whom `+` in a query is no space."""
     plain = url.set(drivername=url.get_backend_name())
-    return plain.render_as_string(hide_password=hide_password).replace("+", "%20")
+    text = plain.render_as_string(hide_password=False)
+    base, mark, query = text.partition("?")
+    return base.replace("+", "%2B").replace(" ", "%20") + mark + query.replace("+", "%20")
 
 
 def require_postgresql(url: URL) -> None:
@@ -118,7 +127,8 @@ class Database:
 
 
 def _create_engine(url: URL, pool_size: int) -> AsyncEngine:
-    options = " ".join(f"-c {name}={value}" for name, value in _SERVER_SETTINGS.items())
+    ours = " ".join(f"-c {name}={value}" for name, value in _SERVER_SETTINGS.items())
+    options = f"{ours} {url.query.get('options', '')}".rstrip()  # of two, the URL's comes last
     engine = create_async_engine(
         url,
         pool_size=pool_size,
@@ -128,10 +138,7 @@ def _create_engine(url: URL, pool_size: int) -> AsyncEngine:
         skip_autocommit_rollback=True,
         hide_parameters=True,
         connect_args={
-            "connect_timeout": 5,
-            "keepalives_idle": 30,
-            "keepalives_interval": 10,
-            "keepalives_count": 3,
+            **{name: value for name, value in _CLIENT_SETTINGS.items() if name not in url.query},
             "options": options,
         },
     )
@@ -142,10 +149,12 @@ def _create_engine(url: URL, pool_size: int) -> AsyncEngine:
 def _discard_outdated_plan(context: ExceptionContext) -> None:
     """Drop connections whose prepared statements a migration has made unusable.
 
-    PostgreSQL refuses them for ever (`cached plan must not change result type`), and psycopg keeps
-    preparing under the same name. As a lost connection, the request is run again on a new one.
+    PostgreSQL refuses them for ever (`cached plan must not change result type`, 0A000, a message
+    that servers translate), and psycopg keeps preparing under the same name. As after a lost
+    connection, the request is run again on a new one.
     """
-    if "cached plan must not change" in str(context.original_exception):
+    diagnostics = getattr(context.original_exception, "diag", None)
+    if getattr(diagnostics, "source_function", None) == "RevalidateCachedQuery":
         context.is_disconnect = True
 
 

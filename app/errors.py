@@ -97,7 +97,7 @@ def problem_response(description: str) -> dict[str, Any]:
 
 
 def install_error_handlers(app: FastAPI) -> None:
-    """Answer every error with a problem document that repeats nothing of the request."""
+    """Answer every error with a problem document that repeats no value of the request."""
     app.exception_handler(ServiceError)(_service_error)
     app.exception_handler(RequestValidationError)(_validation_error)
     app.exception_handler(HTTPException)(_http_error)

@@ -61,9 +61,11 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     )
     with database_url(settings.given_database_url) as url:
         app.state.database = Database(url, pool_size=settings.database_pool_size)
-        yield
-        await app.state.database.dispose()
-    app.state.hasher.close()
+        try:
+            yield
+        finally:
+            await app.state.database.dispose()
+            app.state.hasher.close()
 
 
 def find_revisions() -> frozenset[str]:

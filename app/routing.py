@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Awaitable, Callable
+from math import isinf
 from typing import Annotated, Any, NoReturn
 from urllib.parse import unquote_to_bytes
 
@@ -32,7 +33,7 @@ class ServiceRoute(APIRoute):
                 return await handle(strict)
 
             database: Database = request.app.state.database
-            return await database.transact(work, read_only=request.method in {"GET", "HEAD"})
+            return await database.transact(work, read_only=request.method == "GET")
 
         return handle_in_transaction
 
@@ -67,6 +68,7 @@ class _StrictRequest(Request):
             return json.loads(
                 (await self.body()).decode(),
                 parse_constant=_refuse_constant,
+                parse_float=_parse_finite,
                 object_pairs_hook=_refuse_duplicates,
             )
         except json.JSONDecodeError:
@@ -77,6 +79,12 @@ class _StrictRequest(Request):
 
 def _refuse_constant(_: str) -> NoReturn:
     raise ValueError
+
+
+def _parse_finite(text: str) -> float:
+    if isinf(number := float(text)):
+        raise ValueError
+    return number
 
 
 def _refuse_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -21,7 +21,7 @@ class Settings(BaseSettings):
     )
 
     environment: Literal["development", "production"] = "development"
-    database_url: SecretStr | None = Field(default=None, validate_default=True)
+    database_url: SecretStr | None = None
     """Where PostgreSQL is; without it, in development, an embedded one is started."""
     database_pool_size: int = Field(default=10, ge=1, le=1000)
     """Connections of one process; a request that gets none within 3 seconds is answered 503."""

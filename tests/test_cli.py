@@ -78,7 +78,7 @@ def test_create_superuser_refuses_a_taken_address(run: Run, database: URL) -> No
 
 def test_create_superuser_refuses_a_short_password(run: Run) -> None:
     done = run("create-superuser", "ada@example.com", "--password-stdin", stdin="short\n")
-    assert done.code == "app: String should have at least 15 characters"
+    assert done.code == "app: password: String should have at least 15 characters"
 
 
 def test_create_superuser_needs_a_migrated_database(run: Run, empty_database: URL) -> None:

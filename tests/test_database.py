@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import pytest
 from fastapi import APIRouter, FastAPI
 from httpx2 import AsyncClient, Response
+from psycopg.conninfo import conninfo_to_dict
 from sqlalchemy import URL, NullPool, delete, text, update
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
@@ -13,7 +14,14 @@ from sqlalchemy.orm.exc import StaleDataError
 from sqlmodel import col, func, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from app.database import Database, DatabaseURLError, database_url, is_unavailable, violates
+from app.database import (
+    Database,
+    DatabaseURLError,
+    database_url,
+    is_unavailable,
+    libpq_uri,
+    violates,
+)
 from app.items.models import Item
 from app.routing import ServiceRoute, SessionDep
 from app.users.models import User
@@ -425,3 +433,22 @@ def test_database_url_refuses_what_it_cannot_use(given: str) -> None:
 def test_database_refuses_sqlite() -> None:
     with database_url("sqlite://") as url, pytest.raises(DatabaseURLError, match="PostgreSQL"):
         Database(url, pool_size=1)
+
+
+@pytest.mark.parametrize("password", ["a+b", "a b", "ä%2B@:/?"])
+async def test_libpq_uri_is_read_by_libpq_as_it_was_meant(password: str) -> None:
+    query = {"host": "/a folder/with+plus"}
+    url = URL.create("postgresql+psycopg", "me+you", password, database="app", query=query)
+    read = conninfo_to_dict(libpq_uri(url))
+    assert (read["user"], read["password"]) == ("me+you", password)
+    assert (read["host"], read["dbname"]) == ("/a folder/with+plus", "app")
+
+
+async def test_options_of_the_url_count(migrated_database: URL) -> None:
+    url = migrated_database.update_query_dict({"options": "-c search_path=tenant"})
+    database = Database(url, pool_size=1)
+    async with database.new_session(read_only=True) as session:
+        connection = await session.connection()
+        assert await connection.scalar(text("SHOW search_path")) == "tenant"
+        assert await connection.scalar(text("SHOW lock_timeout")) == "2s"
+    await database.dispose()

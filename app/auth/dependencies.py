@@ -80,7 +80,7 @@ async def get_client(request: Request) -> Client:
 
 def _find_address(request: Request) -> str | None:
     try:
-        # Behind a proxy it is what a header says, not what a socket knows.
+        # Over a UNIX socket, or from a proxy that is trusted, it may be no address.
         return str(ip_address(request.client.host)) if request.client else None
     except ValueError:
         return None

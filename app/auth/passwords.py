@@ -4,14 +4,12 @@ import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
-from unicodedata import normalize
 
 from pwdlib import PasswordHash
 from pwdlib.hashers.argon2 import Argon2Hasher
 from pydantic import Secret
 
 from app.errors import Unavailable
-from app.users.service import NO_PASSWORD
 
 _T = TypeVar("_T")
 _WAITING_PER_THREAD = 32  # at 50 ms each, the last one waits 1.6 s
@@ -32,16 +30,19 @@ class PasswordHasher:
         self._places = threads * (1 + _WAITING_PER_THREAD)
 
     async def hash(self, password: Secret[str]) -> str:
-        return await self._run(lambda: self._hasher.hash(_text(password)))
+        return await self._run(lambda: self._hasher.hash(password.get_secret_value()))
 
     async def verify(self, password: Secret[str], hashed_password: str) -> bool:
-        """Check a password. `NO_PASSWORD` takes as long as any other, and answers no.
+        """Check a password. What is no hash, as `NO_PASSWORD`, takes as long, and answers no.
 
         The equal time keeps a caller from learning which addresses have an account.
         """
-        known = hashed_password != NO_PASSWORD
+        known = Argon2Hasher.identify(hashed_password)
         target = hashed_password if known else self._nobodys
-        return await self._run(lambda: self._hasher.verify(_text(password), target)) and known
+        return (
+            await self._run(lambda: self._hasher.verify(password.get_secret_value(), target))
+            and known
+        )
 
     async def _run(self, work: Callable[[], _T]) -> _T:
         if self._places == 0:
@@ -57,8 +58,3 @@ class PasswordHasher:
 
     def close(self) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)
-
-
-def _text(password: Secret[str]) -> str:
-    """Return the password in NFC, since keyboards differ in how they compose (NIST SP 800-63B)."""
-    return normalize("NFC", password.get_secret_value())

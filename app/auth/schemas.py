@@ -3,17 +3,30 @@
 import uuid
 from datetime import datetime
 from typing import Annotated, Literal
+from unicodedata import normalize
 
-from pydantic import BaseModel, Field, Secret
+from pydantic import BaseModel, BeforeValidator, Field, Secret
 
 from app.schemas import Email, Input, Line
 
 _NOT_SHOWN = Field(json_schema_extra={"format": "password", "writeOnly": True})
 
-NewPassword = Annotated[Secret[Annotated[Line, Field(min_length=15, max_length=128)]], _NOT_SHOWN]
+
+def _compose(password: object) -> object:
+    """Bring a password into NFC, since keyboards differ in how they compose (NIST SP 800-63B)."""
+    return normalize("NFC", password) if isinstance(password, str) else password
+
+
+NewPassword = Annotated[
+    Secret[Annotated[Line, Field(min_length=15, max_length=128), BeforeValidator(_compose)]],
+    _NOT_SHOWN,
+]
 """15 code points or more, without a rule for their composition (NIST SP 800-63B-4, 3.1.1.2)."""
 
-Password = Annotated[Secret[Annotated[Line, Field(min_length=1, max_length=1024)]], _NOT_SHOWN]
+Password = Annotated[
+    Secret[Annotated[Line, Field(min_length=1, max_length=1024), BeforeValidator(_compose)]],
+    _NOT_SHOWN,
+]
 """One that exists already, whatever the rules were then."""
 
 

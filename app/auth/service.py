@@ -162,12 +162,13 @@ async def authenticate(session: AsyncSession, token: str) -> Login:
     if _TOKEN.fullmatch(token) is None:
         raise InvalidToken
     now = func.now()
+    is_use_due = col(LoginSession.last_used_at) < now - _USE_WRITTEN_AFTER
     found = await session.exec(
         select(
             User,
             LoginSession.id,
             col(LoginSession.authenticated_at) > now - RECENT,
-            col(LoginSession.last_used_at) < now - _USE_WRITTEN_AFTER,
+            is_use_due,
         )
         .join(LoginSession, col(LoginSession.user_id) == User.id)
         .where(LoginSession.token_hash == _hash(token), _is_live(), col(User.is_active))
@@ -175,9 +176,10 @@ async def authenticate(session: AsyncSession, token: str) -> Login:
     row = found.one_or_none()
     if row is None:
         raise InvalidToken
-    user, session_id, is_recent, is_use_due = row
-    if is_use_due:
-        used = update(LoginSession).where(col(LoginSession.id) == session_id)
+    user, session_id, is_recent, is_due = row
+    if is_due:
+        # The condition again: of parallel requests, one writes.
+        used = update(LoginSession).where(col(LoginSession.id) == session_id, is_use_due)
         await session.exec(used.values(last_used_at=now))
     return Login(user, session_id, is_recent)
 

@@ -33,7 +33,8 @@ class Server:
 
     def stop(self) -> None:
         socket_folder = self._socket_folder()
-        run("pg_ctl", "stop", "-w", "-m", "fast", "-D", self.data)
+        if self._is_running():  # unless it was killed meanwhile, which the next start mends
+            run("pg_ctl", "stop", "-w", "-m", "fast", "-D", self.data)
         if socket_folder and socket_folder != self.data:
             shutil.rmtree(socket_folder, ignore_errors=True)
 
@@ -74,8 +75,10 @@ class Server:
         options += [f"-c{setting}" for setting in settings]
         start = ("-w", "-D", self.data, "-l", self.log, "-o", shlex.join(options), "start")
         self._remove_stale_locks()
-        if call("pg_ctl", *start).returncode != 0:
-            reason = self._last_words()
+        self.log.unlink(missing_ok=True)  # so that its last words are this server's
+        done = call("pg_ctl", *start)
+        if done.returncode != 0:
+            reason = self._last_words() or done.stderr.strip()
             raise EmbeddedServerError(f"PostgreSQL does not start: {reason} ({self.log})")
 
     def _remove_stale_locks(self) -> None:
@@ -124,8 +127,8 @@ class Server:
 
     def _last_words(self) -> str:
         with suppress(OSError):
-            lines = self.log.read_text(errors="replace").splitlines()
-            reasons = [line for line in lines if "FATAL:" in line]
-            if reasons:
-                return reasons[-1].partition("FATAL:")[2].strip()
-        return "its log has no reason"
+            for line in reversed(self.log.read_text(errors="replace").splitlines()):
+                for severity in ("FATAL:", "PANIC:"):
+                    if severity in line:
+                        return line.partition(severity)[2].strip()
+        return ""

@@ -444,3 +444,16 @@ async def test_token_use_is_written_every_five_minutes(
     assert (await user_client.get(ME)).status_code == 200
     after = (await session.exec(select(LoginSession.last_used_at))).one()
     assert (after > before) == written
+
+
+async def test_password_is_the_same_however_its_letters_are_composed(client: AsyncClient) -> None:
+    composed, decomposed = "Zoë and her fifteen cats", "Zoe\u0308 and her fifteen cats"
+    body = {"email": "zoe@example.com", "password": decomposed}
+    assert (await client.post(f"{AUTH}/signup", json=body)).status_code == 201
+    form = {"username": "zoe@example.com", "password": composed}
+    assert (await client.post(f"{AUTH}/login", data=form)).status_code == 200
+
+
+async def test_password_is_measured_in_composed_letters(client: AsyncClient) -> None:
+    body = {"email": "zoe@example.com", "password": "e\u0301" * 8}
+    read_problem(await client.post(f"{AUTH}/signup", json=body), 422, "unprocessable_content")
