@@ -27,8 +27,9 @@ def rebase(scripts: ScriptDirectory) -> str:
     _replace_parent(Path(first.path), older.revision)
     return (
         f"{first.revision} ({first.doc}) now follows {older.revision} ({older.doc}).\n"
-        f"A database that has it already needs both: downgrade it to"
-        f" {first.down_revision or 'base'} first, then upgrade."
+        "A database that has it already has not got the other:\n"
+        f"    alembic downgrade {older.revision} && alembic stamp"
+        f" {first.down_revision or 'base'} && alembic upgrade head"
     )
 
 

@@ -7,7 +7,7 @@ NAME_BYTES = 63  # NAMEDATALEN - 1: PostgreSQL cuts longer names
 
 def statement(sql: str) -> sa.TextClause:
     """Take SQL as it is: a colon in a quoted name is no parameter."""
-    return sa.text(sql.replace("\\", "\\\\").replace(":", "\\:"))
+    return sa.text(sql.replace(":", "\\:"))
 
 
 def quote(dialect: sa.Dialect, *names: str | None) -> str:

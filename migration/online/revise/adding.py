@@ -23,7 +23,8 @@ Without it, in revisions that block nobody:
 
 def review_added_column(context: MigrationContext, op: ops.AddColumnOp, answers: Answers) -> None:
     subject, column = label(op.schema, op.table_name, op.column.name), op.column
-    filling = answers.filling(subject)
+    is_missing = column.server_default is None and not column.nullable
+    filling = answers.filling(subject) if is_missing else None
     if filling is not None:
         column.server_default = sa.DefaultClause(filling)
     if column.server_default is None:
@@ -94,6 +95,8 @@ def _check_value(
         )
     type_ = column.type.item_type if isinstance(column.type, sa.ARRAY) else column.type
     if isinstance(type_, sa.Enum):
+        if filled and column.server_default.arg not in type_.enums:  # type: ignore[union-attr]  # as `filled`
+            answers.refuse(f"{subject}: {text!r} is none of {', '.join(type_.enums)}")
         return  # a member by its name, whose type may not have it yet
     try:
         stored = stored_default(connection_of(context), column)

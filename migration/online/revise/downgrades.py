@@ -28,7 +28,8 @@ def _warnings(op: Any) -> list[str]:  # noqa: PLR0911  # one a kind
     if isinstance(op, ops.AlterColumnOp) and op.modify_nullable is False:
         return [f"{subject}.{op.column_name} is required again: rows without a value stop this."]
     if isinstance(op, ops.AlterColumnOp) and op.modify_type is not None:
-        return [f"{subject}.{op.column_name} gets its old type: values that do not fit stop this."]
+        column = f"{subject}.{op.column_name}"
+        return [f"{column} gets its old type: values that do not fit stop this, or are cut."]
     if isinstance(op, SyncEnumValuesOp):
         return [f"the type {op.name} is made anew: rows that use what it loses stop this."]
     if isinstance(op, ops.CreateUniqueConstraintOp | ops.CreateCheckConstraintOp):

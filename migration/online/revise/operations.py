@@ -50,9 +50,8 @@ class RenameConstraint(ops.MigrateOperation):
         schema = f"{quote(self.schema)}." if self.schema else ""
         old, new = quote(self.old), quote(self.new)
         if self.is_index:
-            return f"ALTER INDEX IF EXISTS {schema}{old} RENAME TO {new}"
-        rename = f"ALTER TABLE {schema}{quote(self.table)} RENAME CONSTRAINT {old} TO {new}"
-        return f"DO $$ BEGIN {rename}; EXCEPTION WHEN undefined_object THEN NULL; END $$"
+            return f"ALTER INDEX {schema}{old} RENAME TO {new}"
+        return f"ALTER TABLE {schema}{quote(self.table)} RENAME CONSTRAINT {old} TO {new}"
 
 
 @dataclass

@@ -21,7 +21,6 @@ from migration.online.revise.ordering import (
 )
 from migration.online.revise.plan import plan_of
 from migration.online.revise.renames import done, remark, with_renames
-from migration.online.revise.resuming import make_resumable
 from migration.online.revise.risks import review_risks
 from migration.online.revise.schemas import create_schemas
 from migration.online.revise.sequences import widen_sequences
@@ -78,7 +77,6 @@ def _complete(
     for side in (upgrade, downgrade):
         drop_indexes_with_their_table(side)
         if context.dialect.name == "postgresql":
-            make_resumable(side)
             check_before_shrinking(side, context.dialect.identifier_preparer)
     if context.dialect.name == "postgresql":
         create_schemas(context, upgrade)

@@ -7,6 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 from alembic.operations import ops
 from alembic.runtime.migration import MigrationContext
+from sqlalchemy.dialects.postgresql import DOMAIN
 from sqlalchemy.exc import DBAPIError
 
 from migration.online.revise.counting import connection_of
@@ -61,6 +62,8 @@ def _is_harmless(op: ops.AddColumnOp | ops.AlterColumnOp) -> bool:
     """Spare the trial, in which the enum type of a new column might not be there yet."""
     if isinstance(op, ops.AlterColumnOp):
         return op.modify_type is None
+    if isinstance(op.column.type, DOMAIN):  # its CHECK is tried on every row
+        return False
     return op.column.server_default is None or is_constant(op.column.server_default)
 
 

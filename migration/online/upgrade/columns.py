@@ -8,6 +8,7 @@ from alembic.operations import ops, toimpl
 from migration.online import postgresql
 from migration.online.upgrade.constraints import add_constraint, validate
 from migration.online.upgrade.indexes import build_index
+from migration.online.upgrade.refusal import RowsRefuseError
 from migration.online.upgrade.step import Step
 
 _PROOF = "alembic_not_null_"  # not the name that PostgreSQL 18 gives to NOT NULL itself
@@ -27,10 +28,18 @@ def add_column(step: Step, operation: ops.AddColumnOp) -> None:
     indexes = sorted(table.indexes, key=_name)
     if not (step.resuming and postgresql.has_column(step.connection, table, column.name)):
         _add_bare_column(step, operation, column)
-    for constraint in sorted(constraints, key=_name):
-        add_constraint(step, constraint)
-    for index in indexes:
-        build_index(step, index)
+    try:
+        for constraint in sorted(constraints, key=_name):
+            add_constraint(step, constraint)
+        for index in indexes:
+            build_index(step, index)
+    except RowsRefuseError:
+        if not operation.if_not_exists:  # else it may have been there before
+            with step.outside_transaction():
+                step.operations.impl.drop_column(
+                    operation.table_name, column, schema=operation.schema
+                )
+        raise
 
 
 def _name(item: sa.Constraint | sa.Index) -> str:

@@ -4,6 +4,7 @@ They take effect in a migration context that `run()` has configured, and there o
 on tables made by the same run, Alembic's plain statements are what is executed.
 """
 
+import re
 from collections.abc import Callable
 from contextlib import nullcontext
 from typing import Any
@@ -16,6 +17,13 @@ from migration.online.upgrade.columns import add_column, alter_column
 from migration.online.upgrade.constraints import create_constraint
 from migration.online.upgrade.indexes import create_index, drop_index
 from migration.online.upgrade.step import Run, Step
+
+_CONCURRENTLY = re.compile(
+    r"\s*(create\s+(unique\s+)?index|drop\s+index|reindex\b[^']*|refresh\s+materialized\s+view"
+    r"|alter\s+table\b[^']*\bdetach\b[^']*)\s+concurrently\b",
+    re.IGNORECASE,
+)
+_ROWS = re.compile(r"\s*(update|delete|insert|merge|with)\b", re.IGNORECASE)
 
 OPTION = "online_run"  # where the migration context keeps the Run
 
@@ -65,14 +73,20 @@ def _result(step: Step, operation: ops.MigrateOperation) -> sa.Table | None:
 
 def _execute_sql(step: Step, operation: ops.ExecuteSQLOp) -> None:
     """Let what is CONCURRENTLY in raw SQL wait too: it would give up, and leave half an index."""
-    waits = "CONCURRENTLY" in str(operation.sqltext).upper() and step.run.journal is not None
-    with step.unhurried(str(operation.sqltext)) if waits else nullcontext():
+    journal, sql = step.run.journal, str(operation.sqltext)
+    if journal is not None and journal.follows_ddl and _ROWS.match(sql):
+        with step.outside_transaction():
+            pass  # a back-fill takes its time: let go of the table that ADD COLUMN has locked
+    waits = journal is not None and _CONCURRENTLY.match(sql)
+    with step.unhurried(sql) if waits else nullcontext():
         toimpl.execute_sql(step.operations, operation)
 
 
 def _create_table(step: Step, operation: ops.CreateTableOp) -> sa.Table:
+    existed = operation.if_not_exists and step.exists(operation.table_name, operation.schema)
     table = toimpl.create_table(step.operations, operation)
-    step.run.created.add(step.quoted(table))
+    if not existed:
+        step.run.created.add(step.quoted(table))
     return table
 
 

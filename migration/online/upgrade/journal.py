@@ -9,6 +9,7 @@ import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Self, TypeVar
+from zlib import crc32
 
 import sqlalchemy as sa
 from alembic.operations import ops
@@ -16,6 +17,7 @@ from alembic.runtime.migration import RevisionStep
 from alembic.util import CommandError
 from sqlalchemy.schema import DropTableComment, SetTableComment
 
+_SQL = "ExecuteSQL"
 COMMENT_START = '{"direction": '
 
 T = TypeVar("T")
@@ -79,6 +81,7 @@ class Journal:
         """Perform an operation, or skip it if an interrupted run has committed it."""
         if self._entry is None or self._performing:  # stamping, or within another operation
             return perform()
+        self._pass_over_other_sql(describe(operation))
         self._seen += 1
         if self._seen <= len(self._entry.done):
             self._expect(describe(operation), self._entry.done[self._seen - 1])
@@ -100,6 +103,12 @@ class Journal:
         Only then may what it is about to make be there already.
         """
         return self._performing and self._seen - 1 == self._resumed_at
+
+    @property
+    def follows_ddl(self) -> bool:
+        """Tell whether the step before the one being performed was other than plain SQL."""
+        done = self._entry.done if self._entry else ()
+        return bool(done) and not done[-1].startswith(_SQL)
 
     @property
     def goes_on(self) -> bool:
@@ -143,6 +152,14 @@ class Journal:
             connection.execute(SetTableComment(self._table))
             self._written = self._entry
 
+    def _pass_over_other_sql(self, found: str) -> None:
+        """Leave out SQL that is done and not asked for again, as by a loop over batches."""
+        done = self._entry.done if self._entry else ()
+        while self._seen < len(done) and done[self._seen] != found:
+            if not done[self._seen].startswith(_SQL):
+                return
+            self._seen += 1
+
     def _expect(self, found: str, done: str) -> None:
         if found == done or self._entry is None:
             return
@@ -159,7 +176,9 @@ def is_autocommit(connection: sa.Connection) -> bool:
 
 
 def describe(operation: ops.MigrateOperation) -> str:
-    """Name an operation and what it is about; values and SQL may differ from run to run."""
+    """Name an operation and what it is about; values may differ from run to run."""
+    if isinstance(operation, ops.ExecuteSQLOp):
+        return f"{_SQL} {crc32(str(operation.sqltext).encode()):08x}"
     names = ("table_name", "source_table", "column_name", "index_name", "constraint_name")
     words = [getattr(operation, name, None) for name in names]
     if isinstance(operation, ops.AddColumnOp):

@@ -46,7 +46,10 @@ def run(context: Context, bind: sa.Engine | sa.Connection, **options: Any) -> No
     else:
         with bind.connect() as connection:
             if connection.dialect.name == "postgresql":
-                _run_online(context, connection, options)
+                try:
+                    _run_online(context, connection, options)
+                finally:  # its settings and its advisory lock must not get into a pool
+                    connection.invalidate()
             else:
                 _run_plainly(context, connection, options)
 

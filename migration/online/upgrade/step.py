@@ -47,6 +47,12 @@ class Step:
             return False
         return self.run.journal is None or not postgresql.is_partitioned(self.connection, table)
 
+    def exists(self, name: str, schema: str | None) -> bool:
+        """Tell whether there is such a table; while SQL is only written, it may be."""
+        if self.run.journal is None:
+            return True
+        return sa.inspect(self.connection).has_table(name, schema)
+
     def quote(self, name: str) -> str:
         return postgresql.quote(self.dialect, name)
 

@@ -108,18 +108,6 @@ def test_optional_becomes_required_and_back(project: Project) -> None:
     project.execute('UPDATE "user" SET full_name = NULL')
 
 
-def test_steps_of_a_mixed_revision_can_be_repeated(project: Project) -> None:
-    models = f"{USER}    points: int = Field(default=0, index=True)\n"
-    project.write_models(models)
-    revision = project.revise()
-    assert revision is not None
-    assert "if_not_exists=True" in revision
-    assert "if_exists=True" in revision
-    project.execute('ALTER TABLE "user" ADD points int NOT NULL DEFAULT 0')
-    project.upgrade()
-    project.check()
-
-
 def test_expression_and_partial_indexes(project: Project) -> None:
     arguments = (
         'sa.Index("ix_lower", sa.text("lower(email)"), unique=True),'

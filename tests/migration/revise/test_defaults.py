@@ -162,3 +162,9 @@ def test_default_that_left_the_model_stays_in_the_database(project: Project) -> 
     project.write_models(f"{USER}    points: int\n")
     assert project.revise() is None
     project.check()
+
+
+def test_fill_is_refused_where_nothing_asks(project: Project) -> None:
+    project.write_models(f"{USER}    is_active: bool = True\n")
+    with pytest.raises(CommandError, match="fill"):
+        project.revise("fill=user.is_active:false")

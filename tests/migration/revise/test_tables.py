@@ -75,12 +75,12 @@ def test_dropped_tables_go_by_who_refers_to_whom(empty_project: Project) -> None
 def test_other_schemas_and_composite_keys(empty_project: Project) -> None:
     start(empty_project, ELSEWHERE)
     bank = '"Bank: 5%"'.replace(":", r"\:")
-    empty_project.execute(f"INSERT INTO {bank}.account (region, number) VALUES ('x', 1)")  # noqa: S608
+    empty_project.execute(f"INSERT INTO {bank}.account (region, number) VALUES ('x', 1)")
     changed = ELSEWHERE.replace("balance", "amount").replace(
         "    number: int\n", "    number: int\n    note: str = 'it''s'\n    done: bool = False\n"
     )
     migrate(empty_project, changed, "rename=Bank: 5%.account.balance:amount")
-    assert empty_project.rows(f"SELECT amount FROM {bank}.account") == [(1,)]  # noqa: S608
+    assert empty_project.rows(f"SELECT amount FROM {bank}.account") == [(1,)]
     wider = changed.replace("int = Field(default=1", "int = Field(default=1, sa_type=sa.BigInteger")
     migrate(empty_project, wider, "rewrite=Bank: 5%.account.amount")
     migrate(
