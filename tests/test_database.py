@@ -246,20 +246,26 @@ async def test_transact_does_not_repeat_when_the_connection_is_lost_in_commit(
 
 
 @pytest.mark.parametrize("read_only", [True, False])
+@pytest.mark.parametrize(("old", "new"), [("varchar(100)", "varchar(255)"), ("int", "bigint")])
 async def test_transact_survives_a_type_change_under_prepared_statements(
-    live: Database, elsewhere: AsyncEngine, *, read_only: bool
+    live: Database, elsewhere: AsyncEngine, old: str, new: str, *, read_only: bool
 ) -> None:
-    async def read(session: AsyncSession) -> object:
+    async def read(session: AsyncSession) -> str:
         connection = await session.connection()
-        return list(await connection.execute(text("SELECT * FROM changing")))
+        (row,) = await connection.execute(text("SELECT * FROM changing"))
+        return str(row[0])
 
-    await run(elsewhere, "CREATE TABLE changing AS SELECT 4711 AS number")
+    async def read_in_parallel() -> set[str]:
+        reads = (live.transact(read, read_only=read_only) for _ in range(8))
+        return set(await asyncio.gather(*reads))
+
+    await run(elsewhere, f"CREATE TABLE changing AS SELECT CAST('4711' AS {old}) AS value")
     try:
         for _ in range(10):  # psycopg prepares a statement that it has sent five times
-            assert await live.transact(read, read_only=read_only) == [(4711,)]
-        await run(elsewhere, "ALTER TABLE changing ALTER number TYPE text")
+            assert await read_in_parallel() == {"4711"}
+        await run(elsewhere, f"ALTER TABLE changing ALTER value TYPE {new}")
         for _ in range(3):
-            assert await live.transact(read, read_only=read_only) == [("4711",)]
+            assert await read_in_parallel() == {"4711"}
     finally:
         await run(elsewhere, "DROP TABLE changing")
 
