@@ -55,9 +55,16 @@ def _changed_values(context: MigrationContext, op: ops.AlterColumnOp) -> str:
     column = sa.column(op.column_name, old)
     changed = sa.cast(sa.cast(column, new), old).is_distinct_from(column)
     number = count(context, sa.table(op.table_name, schema=op.schema), changed)
-    if number is None:
-        return ", and values may not fit"
-    return f", and changes {amount(number, 'value')}" if number else ""
+    if number:
+        return f", and changes {amount(number, 'value')}"
+    # None here, but this database need not have what another has.
+    return "" if _widens(old, new) else ", and may round or cut values"
+
+
+def _widens(old: Any, new: Any) -> bool:
+    """Tell whether every integer of the old type is one of the new; SmallInteger is an Integer."""
+    is_wider = isinstance(new, sa.BigInteger) or isinstance(old, sa.SmallInteger)
+    return isinstance(old, sa.Integer) and isinstance(new, sa.Integer) and is_wider
 
 
 def shrunk_length(op: ops.AlterColumnOp) -> int | None:
