@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack
@@ -38,6 +39,7 @@ def pytest_configure(config: pytest.Config) -> None:
     given = os.environ.pop("DATABASE_URL", None)
     if hasattr(config, "workerinput") or _SERVER_URL in os.environ:
         return
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C, to stop the server
     if given is None:
         folder = Path(tempfile.mkdtemp(prefix="tests-"))
         _server.callback(shutil.rmtree, folder, ignore_errors=True)
