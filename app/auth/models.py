@@ -1,4 +1,4 @@
-"""The `login_session` table: the devices that are signed in."""
+"""The devices that are signed in, those that were before, and how much has been tried."""
 
 import uuid
 from datetime import datetime
@@ -22,3 +22,23 @@ class LoginSession(SQLModel, table=True):
     expires_at: datetime
     address: str | None = Field(default=None, max_length=45)
     user_agent: str | None = Field(default=None, max_length=255)
+
+
+class KnownDevice(SQLModel, table=True):
+    """Where a user has signed in before: a login from elsewhere is told to its owner."""
+
+    __tablename__ = "known_device"
+
+    user_id: uuid.UUID = Field(foreign_key="user.id", ondelete="CASCADE", primary_key=True)
+    fingerprint: bytes = Field(primary_key=True, max_length=32)
+    last_used_at: datetime = Field(default=None, index=True, sa_column_kwargs=NOW)
+
+
+class RateLimit(SQLModel, table=True):
+    """One bucket of the generic cell rate algorithm; a bucket without a row is untouched."""
+
+    __tablename__ = "rate_limit"
+
+    key_hash: bytes = Field(primary_key=True, max_length=32)
+    arrival_at: datetime = Field(index=True)
+    """The theoretical arrival time; in the past, nothing is used up."""
