@@ -24,7 +24,8 @@ from app.auth.passwords import PasswordHasher
 from app.auth.schemas import SignUp
 from app.auth.service import sign_up
 from app.authorization import list_access
-from app.database import Database, DatabaseURLError, database_url, require_postgresql
+from app.database import Database
+from app.database_url import DatabaseURLError, database_url, require_postgresql
 from app.diagram import draw_schema
 from app.embedded import EmbeddedServerError
 from app.errors import ServiceError

@@ -10,7 +10,8 @@ from starlette.types import ASGIApp
 
 from app.auth.passwords import PasswordHasher
 from app.auth.router import router as auth_router
-from app.database import Database, database_url
+from app.database import Database
+from app.database_url import database_url
 from app.errors import install_error_handlers, problem_response
 from app.health import router as health_router
 from app.items.router import router as items_router

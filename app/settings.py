@@ -1,16 +1,37 @@
 """Every setting of the service, read once from the environment or from `.env`."""
 
+import os
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, Literal, Self, get_args
 
 from pydantic import Field, SecretStr, ValidationError, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 PROJECT = Path(__file__).parent.parent
 
 
 class SettingsError(Exception):
     """A setting is missing or wrong; the message has a line for each."""
+
+
+class SecretFiles(PydanticBaseSettingsSource):
+    """Secrets that stand in files: DATABASE_URL_FILE names one with what DATABASE_URL would be."""
+
+    def __call__(self) -> dict[str, Any]:
+        fields = self.settings_cls.model_fields
+        found = {name: self.get_field_value(field, name)[0] for name, field in fields.items()}
+        return {name: value for name, value in found.items() if value}
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        variable = f"{field_name.upper()}_FILE"
+        path = os.environ.get(variable)
+        if not path or SecretStr not in (field.annotation, *get_args(field.annotation)):
+            return None, field_name, False
+        try:
+            return Path(path).read_text("utf-8", "replace").strip(), field_name, False
+        except OSError as error:
+            raise SettingsError(f"{variable}: cannot read {path}: {error.strerror}") from None
 
 
 class Settings(BaseSettings):
@@ -29,6 +50,18 @@ class Settings(BaseSettings):
     """Argon2id memory in KiB; OWASP's first choice (Password Storage Cheat Sheet)."""
     password_hash_threads: int = Field(default=2, ge=1, le=64)
     """Passwords hashed at the same time by one process; each needs the memory above."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003  # a folder; ours are files
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Let the first that has a value win."""
+        return init_settings, env_settings, SecretFiles(settings_cls), dotenv_settings
 
     @property
     def given_database_url(self) -> str | None:

@@ -22,7 +22,8 @@ from sqlalchemy import URL, NullPool, make_url, text
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from app.database import Database, libpq_uri
+from app.database import Database
+from app.database_url import libpq_uri
 from app.embedded import running_server
 from app.main import create_app
 from app.settings import Settings

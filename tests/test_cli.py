@@ -10,7 +10,7 @@ from alembic import command
 from sqlalchemy import URL
 
 from app.cli import main
-from app.database import libpq_uri
+from app.database_url import libpq_uri
 from app.models import load_models
 from app.settings import Settings
 from tests.conftest import alembic_config

@@ -1,4 +1,5 @@
 import re
+from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
@@ -12,6 +13,7 @@ def empty_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(Settings.model_config, "env_file", None)
     for name in Settings.model_fields:
         monkeypatch.delenv(name.upper(), raising=False)
+        monkeypatch.delenv(f"{name.upper()}_FILE", raising=False)
 
 
 def test_settings_have_defaults_for_development() -> None:
@@ -28,6 +30,30 @@ def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> 
     assert "secret" not in repr(settings)
     with pytest.raises(ValidationError):
         settings.database_pool_size = 5  # type: ignore[misc]  # frozen, which mypy knows too
+
+
+def test_secret_comes_from_a_file_unless_the_environment_has_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "url").write_text("postgresql://ada:secret@db/app\n")
+    monkeypatch.setenv("DATABASE_URL_FILE", str(tmp_path / "url"))
+    assert read_settings().given_database_url == "postgresql://ada:secret@db/app"
+    monkeypatch.setenv("DATABASE_URL", "postgresql://ada:secret@elsewhere/app")
+    assert read_settings().given_database_url == "postgresql://ada:secret@elsewhere/app"
+
+
+def test_what_is_no_secret_has_no_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "environment").write_text("production")
+    monkeypatch.setenv("ENVIRONMENT_FILE", str(tmp_path / "environment"))
+    assert read_settings().environment == "development"
+
+
+def test_secret_file_that_cannot_be_read_is_an_error(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("DATABASE_URL_FILE", str(tmp_path / "missing"))
+    with pytest.raises(SettingsError, match=r"DATABASE_URL_FILE: cannot read .*: No such file"):
+        read_settings()
 
 
 def test_production_requires_a_database(monkeypatch: pytest.MonkeyPatch) -> None:
