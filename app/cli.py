@@ -30,7 +30,7 @@ from app.diagram import draw_schema
 from app.embedded import EmbeddedServerError
 from app.errors import ServiceError
 from app.health import check_revision
-from app.main import create_app, find_revisions
+from app.main import create_app, create_hasher, find_revisions
 from app.models import load_models
 from app.seed import seed as add_demo_data
 from app.server import PortTakenError, check_port, serve
@@ -96,7 +96,7 @@ def create_superuser(
         raise UsageError(wrong) from None
     settings = read_settings()
     with _migrated_database(settings) as url:
-        _transact(url, partial(_sign_up_superuser, hasher=_hasher(settings), data=data))
+        _transact(url, partial(_sign_up_superuser, hasher=create_hasher(settings), data=data))
     typer.echo(f"{data.email} is a superuser")
 
 
@@ -110,7 +110,8 @@ def seed(
     if settings.environment == "production":
         raise UsageError("demo data is not for production")
     password = secrets.token_urlsafe(16)
-    hashed_password = asyncio.run(_hasher(settings).hash(Secret(password)))
+    hashing = create_hasher(settings).hash_new(Secret(password), field="password", about=())
+    hashed_password = asyncio.run(hashing)
     with _migrated_database(settings) as url:
         emails = add_demo_data(
             url, users=users, items_per_user=items_per_user, hashed_password=hashed_password
@@ -164,10 +165,6 @@ def _transact(url: URL, work: Callable[[AsyncSession], Awaitable[None]]) -> None
             await database.dispose()
 
     asyncio.run(transact())
-
-
-def _hasher(settings: Settings) -> PasswordHasher:
-    return PasswordHasher(memory=settings.password_hash_memory, threads=1)
 
 
 async def _sign_up_superuser(

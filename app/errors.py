@@ -62,6 +62,17 @@ class Unavailable(ServiceError):
     headers: ClassVar = _RETRY_AFTER
 
 
+class InvalidField(ServiceError):
+    """A field of the body has a value that the service does not take."""
+
+    status = HTTPStatus.UNPROCESSABLE_ENTITY
+
+    def __init__(self, field: str, message: str, *, type: str) -> None:  # noqa: A002  # its name in the answer
+        """Say what is wrong in a sentence, and in a `type` that stays; never repeat the value."""
+        super().__init__(f"{field}: {message}")
+        self.error = FieldError(loc=["body", field], msg=message, type=type)
+
+
 class FieldError(BaseModel):
     loc: list[str | int]
     msg: str
@@ -99,6 +110,7 @@ def problem_response(description: str) -> dict[str, Any]:
 def install_error_handlers(app: FastAPI) -> None:
     """Answer every error with a problem document that repeats no value of the request."""
     app.exception_handler(ServiceError)(_service_error)
+    app.exception_handler(InvalidField)(_invalid_field)
     app.exception_handler(RequestValidationError)(_validation_error)
     app.exception_handler(HTTPException)(_http_error)
     app.exception_handler(DBAPIError)(_database_error)
@@ -115,6 +127,14 @@ async def _validation_error(request: Request, error: RequestValidationError) -> 
         FieldError(loc=_location(each["loc"]), msg=_message(each), type=each["type"])
         for each in error.errors()
     ]
+    return _refuse_fields(request, fields)
+
+
+async def _invalid_field(request: Request, error: InvalidField) -> Response:
+    return _refuse_fields(request, [error.error])
+
+
+def _refuse_fields(request: Request, fields: list[FieldError]) -> Response:
     status = HTTPStatus.UNPROCESSABLE_ENTITY
     return _respond(request, status, "The request is not valid", errors=fields)
 

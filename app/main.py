@@ -8,6 +8,7 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from starlette.types import ASGIApp
 
+from app.auth.password_policy import PasswordPolicy
 from app.auth.passwords import PasswordHasher
 from app.auth.router import router as auth_router
 from app.database import Database
@@ -22,6 +23,7 @@ from app.settings import PROJECT, Settings, read_settings
 from app.users.router import router as users_router
 
 API = "/api/v1"
+NAME = "User service"
 MAX_BODY_SIZE = 64 * 1024  # bytes
 
 
@@ -35,7 +37,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     """Build the application. Raises `SettingsError` if a setting is missing or wrong."""
     load_models()
     app = Service(
-        title="User service",
+        title=NAME,
         version="0.1.0",
         lifespan=lifespan,
         redirect_slashes=False,
@@ -57,9 +59,7 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     """Open what lasts as long as the process, and close it."""
     settings: Settings = app.state.settings
     app.state.revisions = find_revisions()
-    app.state.hasher = PasswordHasher(
-        memory=settings.password_hash_memory, threads=settings.password_hash_threads
-    )
+    app.state.hasher = create_hasher(settings)
     with database_url(settings.given_database_url) as url:
         app.state.database = Database(url, pool_size=settings.database_pool_size)
         try:
@@ -67,6 +67,14 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         finally:
             await app.state.database.dispose()
             app.state.hasher.close()
+
+
+def create_hasher(settings: Settings) -> PasswordHasher:
+    return PasswordHasher(
+        memory=settings.password_hash_memory,
+        threads=settings.password_hash_threads,
+        policy=PasswordPolicy(min_length=settings.password_min_length, application=NAME),
+    )
 
 
 def find_revisions() -> frozenset[str]:

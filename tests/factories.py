@@ -10,6 +10,7 @@ from sqlmodel import col
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from app.auth.models import LoginSession
+from app.auth.password_policy import PasswordPolicy
 from app.auth.passwords import PasswordHasher
 from app.auth.schemas import LoginForm, SignUp
 from app.auth.service import Client, log_in, sign_up
@@ -19,7 +20,8 @@ from app.items.service import create_item
 from app.users.models import User
 
 PASSWORD = "correct horse battery staple"
-HASHER = PasswordHasher(memory=8, threads=2)
+POLICY = PasswordPolicy(min_length=15, application="User service")
+HASHER = PasswordHasher(memory=8, threads=2, policy=POLICY)
 _numbers = count(1)
 
 

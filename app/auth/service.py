@@ -79,8 +79,9 @@ class Login:
 
 
 async def sign_up(session: AsyncSession, hasher: PasswordHasher, data: SignUp) -> User:
-    """Add a user with a password, or raise `EmailTaken`."""
-    hashed_password = await hasher.hash(data.password)
+    """Add a user with a password, or raise `PasswordRefused` or `EmailTaken`."""
+    about = (data.email, data.full_name)
+    hashed_password = await hasher.hash_new(data.password, field="password", about=about)
     user = UserCreate(email=data.email, full_name=data.full_name)
     return await users.create_user(session, user, hashed_password=hashed_password)
 
@@ -187,18 +188,23 @@ async def authenticate(session: AsyncSession, token: str) -> Login:
 async def change_password(
     session: AsyncSession, hasher: PasswordHasher, login: Login, data: PasswordChange
 ) -> None:
-    """Set a new password and end all other sessions, or raise `IncorrectPassword`."""
+    """Set a new password and end all other sessions.
+
+    Raises `IncorrectPassword` and `PasswordRefused`.
+    """
     await release_connection(session)
-    old = login.user.hashed_password
+    user = login.user
+    old = user.hashed_password
     if not await hasher.verify(data.current_password, old):
         raise IncorrectPassword
-    new = await hasher.hash(data.new_password)
-    if not await _lock_user(session, login.user.id, old):
+    about = (user.email, user.full_name)
+    new = await hasher.hash_new(data.new_password, field="new_password", about=about)
+    if not await _lock_user(session, user.id, old):
         raise IncorrectPassword
     if not await _lock_session(session, login.session_id):
         raise InvalidToken
-    user = update(User).where(col(User.id) == login.user.id)
-    await session.exec(user.values(hashed_password=new))
+    mine = update(User).where(col(User.id) == user.id)
+    await session.exec(mine.values(hashed_password=new))
     await end_other_sessions(session, login)
 
 
