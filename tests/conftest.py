@@ -208,7 +208,7 @@ async def live_app(live_database: URL) -> AsyncIterator[FastAPI]:
     async with app.router.lifespan_context(app):
         yield app
         async with app.state.database.engine.begin() as connection:
-            await connection.execute(text('TRUNCATE "user" CASCADE'))
+            await connection.execute(text('TRUNCATE "user", outbox CASCADE'))
 
 
 @pytest.fixture

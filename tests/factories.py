@@ -17,6 +17,8 @@ from app.auth.service import Client, log_in, sign_up
 from app.items.models import Item
 from app.items.schemas import ItemCreate
 from app.items.service import create_item
+from app.mail.models import EmailToken
+from app.mail.service import Proof, mint_token
 from app.users.models import User
 
 PASSWORD = "correct horse battery staple"
@@ -57,6 +59,22 @@ async def make_token(session: AsyncSession, user: User, password: str = PASSWORD
     token = await log_in(session, HASHER, form, Client("192.0.2.1", "tests"))
     await session.commit()
     return token.access_token
+
+
+async def make_mail_token(
+    session: AsyncSession, user: User, purpose: str, email: str | None = None
+) -> str:
+    """Return the code that a mail to the user would carry."""
+    token = await mint_token(session, Proof(user.id, purpose, email or user.email))
+    await session.commit()
+    return token
+
+
+async def move_mail_tokens_back(session: AsyncSession, interval: str) -> None:
+    """Set the end of all mail tokens back by an interval of PostgreSQL, as if time passed."""
+    expires_at = col(EmailToken.expires_at) - cast(interval, Interval)
+    await session.exec(update(EmailToken).values(expires_at=expires_at))
+    await session.commit()
 
 
 async def sign_in(client: AsyncClient, session: AsyncSession, user: User) -> None:

@@ -1,14 +1,24 @@
-"""HTTP routes to sign up, sign in and out, and to change the password."""
+"""HTTP routes to sign up, sign in and out, and to change the password and the address."""
 
 import uuid
 from collections.abc import Sequence
 from typing import Annotated
 
-from fastapi import APIRouter, Form, status
+from fastapi import APIRouter, Form, Response, status
 
-from app.auth import service
-from app.auth.dependencies import ClientDep, CurrentLogin, HasherDep, RecentLogin
-from app.auth.schemas import LoginForm, LoginSessionPublic, PasswordChange, SignUp, TokenPublic
+from app.auth import recovery, service
+from app.auth.dependencies import ClientDep, CurrentLogin, CurrentUser, HasherDep, RecentLogin
+from app.auth.schemas import (
+    EmailChange,
+    EmailConfirmation,
+    LoginForm,
+    LoginSessionPublic,
+    PasswordChange,
+    PasswordReset,
+    PasswordResetRequest,
+    SignUp,
+    TokenPublic,
+)
 from app.auth.service import (
     IncorrectPassword,
     InvalidCredentials,
@@ -16,6 +26,7 @@ from app.auth.service import (
     SessionNotFound,
 )
 from app.errors import Unavailable, problems
+from app.mail.service import InvalidToken as InvalidMailToken
 from app.routing import ServiceRoute, SessionDep
 from app.users.models import User
 from app.users.schemas import UserPublic
@@ -84,3 +95,57 @@ async def change_password(
 ) -> None:
     """Change the password, and sign out all other devices."""
     await service.change_password(session, hasher, login, data)
+
+
+@router.post("/auth/password-reset", status_code=status.HTTP_202_ACCEPTED, response_class=Response)
+async def request_password_reset(session: SessionDep, data: PasswordResetRequest) -> None:
+    """Mail a link to set a new password, if the address has an account.
+
+    The answer is the same whether or not it has one. The link works for 30 minutes.
+    """
+    await recovery.request_password_reset(session, data)
+
+
+@router.post(
+    "/auth/password-reset/confirm",
+    status_code=status.HTTP_204_NO_CONTENT,
+    responses=problems(InvalidMailToken, Unavailable),
+)
+async def reset_password(session: SessionDep, hasher: HasherDep, data: PasswordReset) -> None:
+    """Set the password with the code of a mail, and sign out everywhere."""
+    await recovery.reset_password(session, hasher, data)
+
+
+@router.post(
+    "/auth/email-verification", status_code=status.HTTP_202_ACCEPTED, response_class=Response
+)
+async def request_email_verification(session: SessionDep, user: CurrentUser) -> None:
+    """Mail the caller a link that verifies the address; it works for 24 hours."""
+    await recovery.request_email_verification(session, user)
+
+
+@router.post(
+    "/auth/email-verification/confirm",
+    status_code=status.HTTP_204_NO_CONTENT,
+    responses=problems(InvalidMailToken, EmailTaken),
+)
+async def confirm_email(session: SessionDep, data: EmailConfirmation) -> None:
+    """Verify an address, or change to a new one, with the code of the mail that it got.
+
+    A change signs out everywhere, and is told to the old address.
+    """
+    await recovery.confirm_email(session, data)
+
+
+@router.post(
+    "/users/me/email",
+    status_code=status.HTTP_202_ACCEPTED,
+    response_class=Response,
+    responses=problems(RecentLoginRequired),
+)
+async def request_email_change(session: SessionDep, login: RecentLogin, data: EmailChange) -> None:
+    """Mail a link to the new address, which counts once the link is followed, within an hour.
+
+    The answer is the same whether or not the address has an account; the mail tells its reader.
+    """
+    await recovery.request_email_change(session, login, data)

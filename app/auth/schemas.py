@@ -17,6 +17,10 @@ def _compose(password: object) -> object:
     return normalize("NFC", password) if isinstance(password, str) else password
 
 
+def _strip(token: object) -> object:
+    return token.strip() if isinstance(token, str) else token
+
+
 NewPassword = Annotated[
     Secret[Annotated[Line, Field(max_length=128), BeforeValidator(_compose)]],
     Field(
@@ -32,6 +36,12 @@ Password = Annotated[
     Field(json_schema_extra=_NOT_SHOWN),
 ]
 """One that exists already, whatever the rules were then."""
+
+
+MailToken = Annotated[
+    Secret[Annotated[str, Field(max_length=255), BeforeValidator(_strip)]], _NOT_SHOWN
+]
+"""The code of a mail, with the blanks that pasting may add; any text, since only a hash counts."""
 
 
 class SignUp(Input):
@@ -51,6 +61,23 @@ class LoginForm(BaseModel):
 class PasswordChange(Input):
     current_password: Password
     new_password: NewPassword
+
+
+class PasswordResetRequest(Input):
+    email: Email = Field(max_length=255)
+
+
+class PasswordReset(Input):
+    token: MailToken
+    new_password: NewPassword
+
+
+class EmailChange(Input):
+    new_email: Email = Field(max_length=255)
+
+
+class EmailConfirmation(Input):
+    token: MailToken
 
 
 class TokenPublic(BaseModel):

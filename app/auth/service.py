@@ -23,6 +23,7 @@ from app.auth.passwords import PasswordHasher
 from app.auth.schemas import LoginForm, LoginSessionPublic, PasswordChange, SignUp, TokenPublic
 from app.database import release_connection
 from app.errors import Forbidden, NotFound, ServiceError, Unauthenticated
+from app.mail import service as mail
 from app.schemas import find_canonical_email
 from app.users import service as users
 from app.users.models import User
@@ -82,8 +83,10 @@ async def sign_up(session: AsyncSession, hasher: PasswordHasher, data: SignUp) -
     """Add a user with a password, or raise `PasswordRefused` or `EmailTaken`."""
     about = (data.email, data.full_name)
     hashed_password = await hasher.hash_new(data.password, field="password", about=about)
-    user = UserCreate(email=data.email, full_name=data.full_name)
-    return await users.create_user(session, user, hashed_password=hashed_password)
+    new = UserCreate(email=data.email, full_name=data.full_name)
+    user = await users.create_user(session, new, hashed_password=hashed_password)
+    await mail.enqueue(session, mail.EMAIL_VERIFICATION, user_id=str(user.id))
+    return user
 
 
 async def log_in(
@@ -206,6 +209,8 @@ async def change_password(
     mine = update(User).where(col(User.id) == user.id)
     await session.exec(mine.values(hashed_password=new))
     await end_other_sessions(session, login)
+    await mail.withdraw_links(session, user.id)
+    await mail.enqueue(session, "password_changed", user_id=str(user.id), email=user.email)
 
 
 async def log_out(session: AsyncSession, login: Login) -> None:
@@ -264,6 +269,7 @@ async def administer_user(session: AsyncSession, user_id: uuid.UUID, data: UserU
     user = await users.administer_user(session, user_id, data)
     if not user.is_active:
         await end_all_sessions(session, user_id)
+        await mail.withdraw_links(session, user_id)
     return user
 
 
