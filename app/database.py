@@ -1,13 +1,19 @@
 """The database: the engine, and one transaction for each request."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from typing import Final, TypeVar
 
 from sqlalchemy import URL
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.event import listen
 from sqlalchemy.exc import DBAPIError, IntegrityError
-from sqlalchemy.ext.asyncio import AsyncEngine, async_sessionmaker, create_async_engine
+from sqlalchemy.ext.asyncio import (
+    AsyncConnection,
+    AsyncEngine,
+    async_sessionmaker,
+    create_async_engine,
+)
 from sqlalchemy.orm.exc import StaleDataError
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -45,13 +51,21 @@ class Database:
         """Connect lazily. Raise `DatabaseURLError` for anything but PostgreSQL."""
         require_postgresql(url)
         self.engine = _create_engine(url, pool_size)
-        autocommit = self.engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._autocommit = self.engine.execution_options(isolation_level="AUTOCOMMIT")
         self._writing = async_sessionmaker(self.engine, class_=AsyncSession, expire_on_commit=False)
-        self._reading = async_sessionmaker(autocommit, class_=AsyncSession, expire_on_commit=False)
+        self._reading = async_sessionmaker(
+            self._autocommit, class_=AsyncSession, expire_on_commit=False
+        )
 
     def new_session(self, *, read_only: bool) -> AsyncSession:
         """Open a session; a reading one sees each statement's own snapshot and sends no BEGIN."""
         return self._reading() if read_only else self._writing()
+
+    @asynccontextmanager
+    async def autocommit(self) -> AsyncIterator[AsyncConnection]:
+        """Lend a connection where each statement, also one that writes, is its own transaction."""
+        async with self._autocommit.connect() as connection:
+            yield connection
 
     async def transact(
         self, work: Callable[[AsyncSession], Awaitable[_T]], *, read_only: bool = False

@@ -15,7 +15,6 @@ from starlette.responses import Response
 
 from app.database import is_unavailable
 
-_RETRY_AFTER = {"Retry-After": "1"}  # seconds
 # RFC 9110's names, for versions of Python that still have those of RFC 2616.
 _TITLES = {413: "Content Too Large", 422: "Unprocessable Content"}
 _FIELD_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
@@ -30,6 +29,7 @@ class ServiceError(Exception):
 
     status: ClassVar[HTTPStatus] = HTTPStatus.BAD_REQUEST
     headers: ClassVar[Mapping[str, str]] = {}
+    retry_after: int | None = None  # seconds
 
     @classmethod
     def code(cls) -> str:
@@ -59,7 +59,7 @@ class Unavailable(ServiceError):
     """The service is busy; try again."""
 
     status = HTTPStatus.SERVICE_UNAVAILABLE
-    headers: ClassVar = _RETRY_AFTER
+    retry_after = 1
 
 
 class InvalidField(ServiceError):
@@ -119,7 +119,10 @@ def install_error_handlers(app: FastAPI) -> None:
 
 
 async def _service_error(request: Request, error: ServiceError) -> Response:
-    return _respond(request, error.status, str(error), code=error.code(), headers=error.headers)
+    headers = dict(error.headers)
+    if error.retry_after is not None:
+        headers["Retry-After"] = str(error.retry_after)
+    return _respond(request, error.status, str(error), code=error.code(), headers=headers)
 
 
 async def _validation_error(request: Request, error: RequestValidationError) -> Response:

@@ -7,6 +7,7 @@ from alembic.script import ScriptDirectory
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from starlette.types import ASGIApp
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from app.auth.password_policy import PasswordPolicy
 from app.auth.passwords import PasswordHasher
@@ -30,7 +31,10 @@ MAX_BODY_SIZE = 64 * 1024  # bytes
 class Service(DocumentedAPI):
     def build_middleware_stack(self) -> ASGIApp:
         """Put what every answer carries around all else: around the answer 500 too."""
-        return ResponseHeaders(super().build_middleware_stack())
+        stack = ResponseHeaders(super().build_middleware_stack())
+        # Outermost, so that nobody sees another address than the client's own.
+        trusted = [*self.state.settings.trusted_proxies]
+        return ProxyHeadersMiddleware(stack, trusted)  # type: ignore[arg-type, return-value]  # uvicorn's own types say the same
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:

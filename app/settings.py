@@ -1,18 +1,46 @@
 """Every setting of the service, read once from the environment or from `.env`."""
 
 import os
+from ipaddress import ip_network
 from pathlib import Path
-from typing import Any, Literal, Self, get_args
+from typing import Annotated, Any, Literal, Self, get_args
 
-from pydantic import Field, SecretStr, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
 from pydantic.fields import FieldInfo
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
 
 PROJECT = Path(__file__).parent.parent
 
 
 class SettingsError(Exception):
     """A setting is missing or wrong; the message has a line for each."""
+
+
+def _split_at_commas(value: object) -> object:
+    return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
+
+
+def _be_networks(networks: tuple[str, ...]) -> tuple[str, ...]:
+    try:
+        for network in networks if networks != ("*",) else ():
+            ip_network(network)
+    except ValueError:
+        raise ValueError(
+            "should be networks such as 10.0.0.0/8,2001:db8::/32, with no bit set after the prefix"
+        ) from None
+    return networks
 
 
 class SecretFiles(PydanticBaseSettingsSource):
@@ -53,6 +81,11 @@ class Settings(BaseSettings):
     password_hash_threads: int = Field(default=2, ge=1, le=64)
     """Passwords hashed at the same time by one process; each needs the memory above."""
 
+    trusted_proxies: Annotated[
+        tuple[str, ...], NoDecode, BeforeValidator(_split_at_commas), AfterValidator(_be_networks)
+    ] = ()
+    """Whose X-Forwarded-For and X-Forwarded-Proto are believed; anybody else's are ignored."""
+
     @classmethod
     def settings_customise_sources(
         cls,
@@ -74,6 +107,14 @@ class Settings(BaseSettings):
         if self.environment == "production" and self.database_url is None:
             raise ValueError(
                 "DATABASE_URL is required in production: postgresql://user:password@host/database"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _trust_no_stranger_in_production(self) -> Self:
+        if self.environment == "production" and "*" in self.trusted_proxies:
+            raise ValueError(
+                "TRUSTED_PROXIES cannot be * in production: anybody could choose their address"
             )
         return self
 

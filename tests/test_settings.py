@@ -73,6 +73,31 @@ def test_settings_error_has_a_line_for_each_and_no_value(monkeypatch: pytest.Mon
     assert "4711x" not in str(wrong.value)
 
 
+def test_trusted_proxies_are_networks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TRUSTED_PROXIES", "10.0.0.0/8, 2001:db8::/32,192.0.2.1")
+    assert read_settings().trusted_proxies == ("10.0.0.0/8", "2001:db8::/32", "192.0.2.1")
+
+
+@pytest.mark.parametrize(
+    "malformed", ["proxy.example.com", "10.0.0.0/33", "10.0.0.1/8", "10.0.0.0/8,*", "10.0.0.0/8,"]
+)
+def test_trusted_proxies_refuse_what_is_no_network(
+    monkeypatch: pytest.MonkeyPatch, malformed: str
+) -> None:
+    monkeypatch.setenv("TRUSTED_PROXIES", malformed)
+    with pytest.raises(SettingsError, match=r"^TRUSTED_PROXIES: .* networks such as 10\.0\.0\.0/8"):
+        read_settings()
+
+
+def test_production_trusts_no_proxy_unseen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TRUSTED_PROXIES", "*")
+    assert read_settings().trusted_proxies == ("*",)
+    monkeypatch.setenv("ENVIRONMENT", "production")
+    monkeypatch.setenv("DATABASE_URL", "postgresql://db/app")
+    with pytest.raises(SettingsError, match=r"TRUSTED_PROXIES cannot be \* in production"):
+        read_settings()
+
+
 def test_env_example_names_every_setting_and_no_other() -> None:
     lines = (ROOT / ".env.example").read_text()
     named = re.findall(r"^([A-Z_]+)=", lines, re.MULTILINE)

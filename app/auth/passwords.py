@@ -60,6 +60,11 @@ class PasswordHasher:
         """
         return await self._verify(password, hashed_password, self._hasher.verify_and_update)
 
+    def require_place(self) -> None:
+        """Raise `Unavailable` if a password would be refused now, before anything else is done."""
+        if self._places == 0:
+            raise Unavailable
+
     async def _verify(
         self,
         password: Secret[str],
@@ -75,8 +80,7 @@ class PasswordHasher:
         return self._hasher.verify(password, hashed_password), None
 
     async def _run(self, work: Callable[[], _T]) -> _T:
-        if self._places == 0:
-            raise Unavailable
+        self.require_place()
         self._places -= 1
         running = asyncio.get_running_loop().run_in_executor(self._threads, work)
         # A client that hangs up frees no thread: hence no `finally`, and the shield.
