@@ -43,7 +43,9 @@ VALID_MAY_BE_REFUSED = {
 
 def load_schema(database: URL | None = None) -> BaseSchema:
     url = SecretStr(database.render_as_string(hide_password=False)) if database else None
-    app = create_app(Settings(_env_file=None, database_url=url, password_hash_memory=8))
+    app = create_app(
+        Settings(_env_file=None, database_url=url, password_hash_memory=8, mail_worker=False)
+    )
     schema = schemathesis.openapi.from_dict(app.openapi())
     schema.app = app
     return schema
