@@ -1,9 +1,12 @@
 """Every setting of the service, read once from the environment or from `.env`."""
 
-import os
+from collections.abc import Iterator
+from email.headerregistry import Address
+from email.utils import parseaddr
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, get_args
+from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -11,15 +14,19 @@ from pydantic import (
     Field,
     SecretStr,
     ValidationError,
+    field_validator,
     model_validator,
 )
-from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
 from pydantic_settings import (
     BaseSettings,
     NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
 )
+
+from app.secret_files import SecretFileError, SecretFiles
+from app.smtp import SMTPServer
 
 PROJECT = Path(__file__).parent.parent
 
@@ -41,25 +48,6 @@ def _be_networks(networks: tuple[str, ...]) -> tuple[str, ...]:
             "should be networks such as 10.0.0.0/8,2001:db8::/32, with no bit set after the prefix"
         ) from None
     return networks
-
-
-class SecretFiles(PydanticBaseSettingsSource):
-    """Secrets that stand in files: DATABASE_URL_FILE names one with what DATABASE_URL would be."""
-
-    def __call__(self) -> dict[str, Any]:
-        fields = self.settings_cls.model_fields
-        found = {name: self.get_field_value(field, name)[0] for name, field in fields.items()}
-        return {name: value for name, value in found.items() if value}
-
-    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
-        variable = f"{field_name.upper()}_FILE"
-        path = os.environ.get(variable)
-        if not path or SecretStr not in (field.annotation, *get_args(field.annotation)):
-            return None, field_name, False
-        try:
-            return Path(path).read_text("utf-8", "replace").strip(), field_name, False
-        except OSError as error:
-            raise SettingsError(f"{variable}: cannot read {path}: {error.strerror}") from None
 
 
 class Settings(BaseSettings):
@@ -85,6 +73,14 @@ class Settings(BaseSettings):
         tuple[str, ...], NoDecode, BeforeValidator(_split_at_commas), AfterValidator(_be_networks)
     ] = ()
     """Whose X-Forwarded-For and X-Forwarded-Proto are believed; anybody else's are ignored."""
+    public_url: str = "http://127.0.0.1:8000"
+    """Where people reach the service: the links in mail lead there. Without a `/` at its end."""
+    smtp_url: SecretStr | None = None
+    """The server that takes mail; without it, in development, mail is printed."""
+    mail_from: str = "User service <no-reply@localhost>"
+    """The sender of all mail: an address, or a name with it."""
+    mail_worker: bool = True
+    """Whether this process sends mail too; if not, `app worker` does."""
 
     @classmethod
     def settings_customise_sources(
@@ -102,21 +98,60 @@ class Settings(BaseSettings):
     def given_database_url(self) -> str | None:
         return self.database_url.get_secret_value() if self.database_url else None
 
-    @model_validator(mode="after")
-    def _require_database_in_production(self) -> Self:
-        if self.environment == "production" and self.database_url is None:
-            raise ValueError(
-                "DATABASE_URL is required in production: postgresql://user:password@host/database"
-            )
-        return self
+    @property
+    def smtp_server(self) -> SMTPServer | None:
+        return SMTPServer.parse(self.smtp_url.get_secret_value()) if self.smtp_url else None
+
+    @property
+    def mail_sender(self) -> Address:
+        return _parse_sender(self.mail_from)
+
+    @field_validator("public_url")
+    @classmethod
+    def _check_public_url(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if parts.scheme not in {"http", "https"} or not parts.hostname or {"?", "#"} & {*value}:
+            raise ValueError("it looks like https://app.example.com")
+        return value.rstrip("/")
+
+    @field_validator("smtp_url")
+    @classmethod
+    def _check_smtp_url(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            SMTPServer.parse(value.get_secret_value())
+        return value
+
+    @field_validator("mail_from")
+    @classmethod
+    def _check_mail_from(cls, value: str) -> str:
+        _parse_sender(value)
+        return value
 
     @model_validator(mode="after")
-    def _trust_no_stranger_in_production(self) -> Self:
-        if self.environment == "production" and "*" in self.trusted_proxies:
-            raise ValueError(
-                "TRUSTED_PROXIES cannot be * in production: anybody could choose their address"
-            )
+    def _require_in_production(self) -> Self:
+        if self.environment == "production" and (missing := [*self._find_missing()]):
+            raise ValueError("\n".join(missing))
         return self
+
+    def _find_missing(self) -> Iterator[str]:
+        """Say what production needs, and development has a default for that is of no use there."""
+        if self.database_url is None:
+            yield "DATABASE_URL is required in production: postgresql://user:password@host/database"
+        if not self.public_url.startswith("https://"):
+            yield "PUBLIC_URL is required in production: https://app.example.com"
+        if self.smtp_url is None:
+            yield "SMTP_URL is required in production: smtp://user:password@host:587"
+        if self.mail_sender.domain == "localhost":
+            yield "MAIL_FROM is required in production: User service <no-reply@example.com>"
+        if "*" in self.trusted_proxies:
+            yield "TRUSTED_PROXIES cannot be * in production: anybody could choose their address"
+
+
+def _parse_sender(text: str) -> Address:
+    name, address = parseaddr(text)
+    if not text.isprintable() or not address.isascii() or not all(address.rpartition("@")):
+        raise ValueError("it looks like User service <no-reply@example.com>")
+    return Address(name, addr_spec=address)
 
 
 def read_settings() -> Settings:
@@ -125,7 +160,13 @@ def read_settings() -> Settings:
         return Settings()
     except ValidationError as error:
         lines = [
-            f"{'.'.join(map(str, problem['loc'])).upper()}: {problem['msg']}".lstrip(": ")
+            f"{'.'.join(map(str, problem['loc'])).upper()}: {_read_message(problem)}".lstrip(": ")
             for problem in error.errors(include_url=False, include_input=False)
         ]
         raise SettingsError("\n".join(lines)) from None
+    except SecretFileError as error:
+        raise SettingsError(str(error)) from None
+
+
+def _read_message(problem: ErrorDetails) -> str:
+    return problem["msg"].removeprefix("Value error, ")

@@ -43,7 +43,7 @@ async def reset_password(
     if owner is None:
         raise mail.InvalidToken
     about = (owner.email, owner.full_name)
-    await release_connection(session)
+    await release_connection(session)  # none is held while the password is hashed
     hashed_password = await hasher.hash_new(data.new_password, field="new_password", about=about)
     user = await _redeem(session, data.token, proof)
     if user.email != proof.email:
