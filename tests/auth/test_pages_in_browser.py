@@ -185,11 +185,21 @@ def test_address_is_confirmed(
     assert site.read_me(account.access_token)["email_verified_at"]
 
 
-def test_double_click_sends_the_form_once(site: Site, open_page: Callable[..., Page]) -> None:
+def test_second_click_of_a_double_click_sends_nothing(
+    site: Site, open_page: Callable[..., Page]
+) -> None:
     page = open_page(f"/set-password#token={site.mint_token(site.sign_up())}")
     page.get_by_label("New password").fill(NEW_PASSWORD)
-    page.get_by_role("button").dblclick(no_wait_after=True)
-    expect_heading(page, "Your password is set")
+    prevented = page.evaluate("""() => {
+        const prevented = [];
+        document.addEventListener("submit", (event) => {
+            prevented.push(event.defaultPrevented);
+            event.preventDefault();
+        });
+        for (const click of [1, 2]) document.querySelector("button").click();
+        return prevented;
+    }""")
+    assert prevented == [False, True]
 
 
 def test_asvs_3_4_3_injected_script_does_not_run(site: Site) -> None:
@@ -243,9 +253,7 @@ def test_pages_are_accessible(site: Site, open_page: Callable[..., Page]) -> Non
     check_page(page)
     page.goto("/forgot-password")
     check_page(page)
-    page.get_by_label("E-mail address").fill(
-        f"{'a-long-name' * 5}@{'a-long-domain.' * 5}example.com"
-    )
+    page.get_by_label("E-mail address").fill(f"{'a' * 64}@{'b' * 63}.example.com")
     page.get_by_role("button").click()
     expect_heading(page, "Look into your mail")
     check_page(page)
