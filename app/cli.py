@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import secrets
+import signal
 import sys
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
@@ -29,7 +30,7 @@ from app.diagram import draw_schema
 from app.embedded import EmbeddedServerError
 from app.errors import ServiceError
 from app.health import check_revision
-from app.main import create_app, find_revisions
+from app.main import create_app, create_mail_worker, find_revisions
 from app.models import load_models
 from app.seed import seed as add_demo_data
 from app.server import PortTakenError, check_port, serve
@@ -122,6 +123,15 @@ def seed(
 
 
 @cli.command()
+def worker() -> None:
+    """Send the mail that is due, until told to stop; for MAIL_WORKER=false."""
+    settings = read_settings()
+    with _migrated_database(settings) as url:
+        typer.echo("Sending mail")
+        asyncio.run(_work(url, settings))
+
+
+@cli.command()
 def openapi() -> None:
     """Print the OpenAPI document."""
     typer.echo(json.dumps(create_app().openapi(), indent=2))
@@ -163,6 +173,17 @@ def _transact(url: URL, work: Callable[[AsyncSession], Awaitable[None]]) -> None
             await database.dispose()
 
     asyncio.run(transact())
+
+
+async def _work(url: URL, settings: Settings) -> None:
+    database = Database(url, pool_size=2)  # one to send, one to tidy up
+    worker = create_mail_worker(settings, database)
+    for each in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(each, worker.stop)
+    try:
+        await worker.run()
+    finally:
+        await database.dispose()
 
 
 def _hasher(settings: Settings) -> PasswordHasher:

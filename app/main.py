@@ -1,7 +1,7 @@
 """The application: `uvicorn app.main:create_app --factory`."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 
 from alembic.script import ScriptDirectory
 from fastapi import FastAPI
@@ -10,16 +10,20 @@ from starlette.types import ASGIApp
 
 from app.auth.pages import router as auth_pages
 from app.auth.passwords import PasswordHasher
+from app.auth.purge import purge_expired
 from app.auth.router import router as auth_router
 from app.database import Database, database_url
 from app.errors import install_error_handlers, problem_response
 from app.health import router as health_router
 from app.items.router import router as items_router
+from app.mail.messages import Composer
+from app.mail.worker import MailWorker, running
 from app.middleware import BodyLimit, ResponseHeaders
 from app.models import load_models
 from app.openapi import DocumentedAPI
 from app.pages.rendering import Pages
 from app.settings import PROJECT, Settings, read_settings
+from app.smtp import Console, SMTPOutlet
 from app.users.router import router as users_router
 
 API = "/api/v1"
@@ -65,11 +69,21 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     )
     with database_url(settings.given_database_url) as url:
         app.state.database = Database(url, pool_size=settings.database_pool_size)
+        worker = create_mail_worker(settings, app.state.database)
         try:
-            yield
+            async with running(worker) if settings.mail_worker else nullcontext():
+                yield
         finally:
             await app.state.database.dispose()
             app.state.hasher.close()
+
+
+def create_mail_worker(settings: Settings, database: Database) -> MailWorker:
+    """Make what sends the mail, and tidies up each hour."""
+    server = settings.smtp_server
+    outlet = Console() if server is None else SMTPOutlet(server)
+    composer = Composer(public_url=settings.public_url, sender=settings.mail_sender)
+    return MailWorker(database, outlet, composer, tidy=purge_expired)
 
 
 def find_revisions() -> frozenset[str]:

@@ -203,7 +203,10 @@ def live_database(create_database: Callable[[], URL]) -> URL:
 async def live_app(live_database: URL) -> AsyncIterator[FastAPI]:
     """The service as it runs: a pool of connections, and transactions that are committed."""
     url = live_database.render_as_string(hide_password=False)
-    app = create_app(Settings(_env_file=None, database_url=SecretStr(url), password_hash_memory=8))
+    settings = Settings(
+        _env_file=None, database_url=SecretStr(url), password_hash_memory=8, mail_worker=False
+    )
+    app = create_app(settings)
     async with app.router.lifespan_context(app):
         yield app
         async with app.state.database.engine.begin() as connection:

@@ -16,6 +16,12 @@ from app.settings import Settings
 from tests.conftest import alembic_config
 from tests.factories import PASSWORD
 
+# What production requires besides the database.
+IN_PRODUCTION = {
+    "PUBLIC_URL": "https://app.example.com",
+    "SMTP_URL": "smtp://mail.example.com",
+    "MAIL_FROM": "no-reply@example.com",
+}
 NOWHERE = "postgresql://postgres@127.0.0.1:1/app"
 
 
@@ -96,7 +102,7 @@ def test_seed_adds_users_with_items(run: Run, database: URL) -> None:
 
 
 def test_seed_is_not_for_production(run: Run) -> None:
-    done = run("seed", ENVIRONMENT="production", DATABASE_URL=NOWHERE)
+    done = run("seed", ENVIRONMENT="production", DATABASE_URL=NOWHERE, **IN_PRODUCTION)
     assert done.code == "app: demo data is not for production"
 
 

@@ -39,7 +39,7 @@ async def reset_password(
     Whoever reads the mail of the address has shown it thereby, so it is verified too.
     """
     proof = await mail.get_proof(session, data.token, _PASSWORD_PURPOSES)
-    await release_connection(session)
+    await release_connection(session)  # none is held while the password is hashed
     hashed_password = await hasher.hash(data.new_password)
     user = await _redeem(session, data.token, proof)
     if user.email != proof.email:

@@ -35,7 +35,8 @@ Password = Annotated[
 
 
 MailToken = Annotated[
-    Secret[Annotated[str, Field(max_length=255), BeforeValidator(_strip)]], _NOT_SHOWN
+    Secret[Annotated[str, Field(max_length=255), BeforeValidator(_strip)]],
+    Field(json_schema_extra={"format": "password", "writeOnly": True}),
 ]
 """The code of a mail, with the blanks that pasting may add; any text, since only a hash counts."""
 
