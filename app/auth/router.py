@@ -4,7 +4,7 @@ import uuid
 from collections.abc import Sequence
 from typing import Annotated
 
-from fastapi import APIRouter, Form, Response, status
+from fastapi import APIRouter, Depends, Form, Response, status
 
 from app.auth import login as signing_in
 from app.auth import recovery, service
@@ -16,6 +16,7 @@ from app.auth.dependencies import (
     LimitedSignUp,
     LimitsDep,
     RecentLogin,
+    limit_mail_tokens,
 )
 from app.auth.login import InvalidCredentials
 from app.auth.rate_limit import TooManyRequests
@@ -111,19 +112,27 @@ async def change_password(
     await service.change_password(session, hasher, limits, login, data)
 
 
-@router.post("/auth/password-reset", status_code=status.HTTP_202_ACCEPTED, response_class=Response)
-async def request_password_reset(session: SessionDep, data: PasswordResetRequest) -> None:
+@router.post(
+    "/auth/password-reset",
+    status_code=status.HTTP_202_ACCEPTED,
+    response_class=Response,
+    responses=problems(TooManyRequests),
+)
+async def request_password_reset(
+    session: SessionDep, limits: LimitsDep, client: ClientDep, data: PasswordResetRequest
+) -> None:
     """Mail a link to set a new password, if the address has an account.
 
     The answer is the same whether or not it has one. The link works for 30 minutes.
     """
-    await recovery.request_password_reset(session, data)
+    await recovery.request_password_reset(session, limits, client, data)
 
 
 @router.post(
     "/auth/password-reset/confirm",
     status_code=status.HTTP_204_NO_CONTENT,
-    responses=problems(InvalidMailToken, Unavailable),
+    dependencies=[Depends(limit_mail_tokens)],
+    responses=problems(InvalidMailToken, TooManyRequests, Unavailable),
 )
 async def reset_password(session: SessionDep, hasher: HasherDep, data: PasswordReset) -> None:
     """Set the password with the code of a mail, and sign out everywhere."""
@@ -131,17 +140,23 @@ async def reset_password(session: SessionDep, hasher: HasherDep, data: PasswordR
 
 
 @router.post(
-    "/auth/email-verification", status_code=status.HTTP_202_ACCEPTED, response_class=Response
+    "/auth/email-verification",
+    status_code=status.HTTP_202_ACCEPTED,
+    response_class=Response,
+    responses=problems(TooManyRequests),
 )
-async def request_email_verification(session: SessionDep, user: CurrentUser) -> None:
+async def request_email_verification(
+    session: SessionDep, limits: LimitsDep, user: CurrentUser
+) -> None:
     """Mail the caller a link that verifies the address; it works for 24 hours."""
-    await recovery.request_email_verification(session, user)
+    await recovery.request_email_verification(session, limits, user)
 
 
 @router.post(
     "/auth/email-verification/confirm",
     status_code=status.HTTP_204_NO_CONTENT,
-    responses=problems(InvalidMailToken, EmailTaken),
+    dependencies=[Depends(limit_mail_tokens)],
+    responses=problems(InvalidMailToken, EmailTaken, TooManyRequests),
 )
 async def confirm_email(session: SessionDep, data: EmailConfirmation) -> None:
     """Verify an address, or change to a new one, with the code of the mail that it got.
@@ -155,11 +170,13 @@ async def confirm_email(session: SessionDep, data: EmailConfirmation) -> None:
     "/users/me/email",
     status_code=status.HTTP_202_ACCEPTED,
     response_class=Response,
-    responses=problems(RecentLoginRequired),
+    responses=problems(RecentLoginRequired, TooManyRequests),
 )
-async def request_email_change(session: SessionDep, login: RecentLogin, data: EmailChange) -> None:
+async def request_email_change(
+    session: SessionDep, limits: LimitsDep, login: RecentLogin, data: EmailChange
+) -> None:
     """Mail a link to the new address, which counts once the link is followed, within an hour.
 
     The answer is the same whether or not the address has an account; the mail tells its reader.
     """
-    await recovery.request_email_change(session, login, data)
+    await recovery.request_email_change(session, limits, login, data)
