@@ -25,12 +25,13 @@ from app.auth.passwords import PasswordHasher
 from app.auth.schemas import SignUp
 from app.auth.service import sign_up
 from app.authorization import list_access
-from app.database import Database, DatabaseURLError, database_url, require_postgresql
+from app.database import Database
+from app.database_url import DatabaseURLError, database_url, require_postgresql
 from app.diagram import draw_schema
 from app.embedded import EmbeddedServerError
 from app.errors import ServiceError
 from app.health import check_revision
-from app.main import create_app, create_mail_worker, find_revisions
+from app.main import create_app, create_hasher, create_mail_worker, find_revisions
 from app.models import load_models
 from app.seed import seed as add_demo_data
 from app.server import PortTakenError, check_port, serve
@@ -96,7 +97,7 @@ def create_superuser(
         raise UsageError(wrong) from None
     settings = read_settings()
     with _migrated_database(settings) as url:
-        _transact(url, partial(_sign_up_superuser, hasher=_hasher(settings), data=data))
+        _transact(url, partial(_sign_up_superuser, hasher=create_hasher(settings), data=data))
     typer.echo(f"{data.email} is a superuser")
 
 
@@ -110,7 +111,8 @@ def seed(
     if settings.environment == "production":
         raise UsageError("demo data is not for production")
     password = secrets.token_urlsafe(16)
-    hashed_password = asyncio.run(_hasher(settings).hash(Secret(password)))
+    hashing = create_hasher(settings).hash_new(Secret(password), field="password", about=())
+    hashed_password = asyncio.run(hashing)
     with _migrated_database(settings) as url:
         emails = add_demo_data(
             url, users=users, items_per_user=items_per_user, hashed_password=hashed_password
@@ -184,10 +186,6 @@ async def _work(url: URL, settings: Settings) -> None:
         await worker.run()
     finally:
         await database.dispose()
-
-
-def _hasher(settings: Settings) -> PasswordHasher:
-    return PasswordHasher(memory=settings.password_hash_memory, threads=1)
 
 
 async def _sign_up_superuser(

@@ -5,7 +5,7 @@ import shutil
 import signal
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 from uuid import uuid4
 
@@ -22,7 +22,8 @@ from sqlalchemy import URL, NullPool, make_url, text
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from app.database import Database, libpq_uri
+from app.database import Database
+from app.database_url import libpq_uri
 from app.embedded import running_server
 from app.main import create_app
 from app.settings import Settings
@@ -128,6 +129,10 @@ class RolledBackDatabase(Database):
             autoflush=not read_only,
         )
 
+    @asynccontextmanager
+    async def autocommit(self) -> AsyncIterator[AsyncConnection]:
+        yield self._connection
+
 
 @pytest.fixture
 async def database(migrated_database: URL) -> AsyncIterator[Database]:
@@ -210,7 +215,7 @@ async def live_app(live_database: URL) -> AsyncIterator[FastAPI]:
     async with app.router.lifespan_context(app):
         yield app
         async with app.state.database.engine.begin() as connection:
-            await connection.execute(text('TRUNCATE "user", outbox CASCADE'))
+            await connection.execute(text('TRUNCATE "user", rate_limit, outbox CASCADE'))
 
 
 @pytest.fixture

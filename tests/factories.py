@@ -10,9 +10,10 @@ from sqlmodel import col
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from app.auth.models import LoginSession
+from app.auth.password_policy import PasswordPolicy
 from app.auth.passwords import PasswordHasher
-from app.auth.schemas import LoginForm, SignUp
-from app.auth.service import Client, log_in, sign_up
+from app.auth.schemas import SignUp
+from app.auth.service import Client, sign_up, start_session
 from app.items.models import Item
 from app.items.schemas import ItemCreate
 from app.items.service import create_item
@@ -21,7 +22,8 @@ from app.mail.service import Proof, mint_token
 from app.users.models import User
 
 PASSWORD = "correct horse battery staple"
-HASHER = PasswordHasher(memory=8, threads=2)
+POLICY = PasswordPolicy(min_length=15, application="User service")
+HASHER = PasswordHasher(memory=8, threads=2, policy=POLICY)
 _numbers = count(1)
 
 
@@ -51,10 +53,9 @@ async def make_item(session: AsyncSession, owner: User, **attributes: Any) -> It
     return item
 
 
-async def make_token(session: AsyncSession, user: User, password: str = PASSWORD) -> str:
-    """Sign the user in and return the access token."""
-    form = LoginForm(username=user.email, password=Secret(password))
-    token = await log_in(session, HASHER, form, Client("192.0.2.1", "tests"))
+async def make_token(session: AsyncSession, user: User) -> str:
+    """Start a login session of the user, as no limit keeps from, and return the access token."""
+    token = await start_session(session, user.id, Client("192.0.2.1", "tests"))
     await session.commit()
     return token.access_token
 

@@ -1,4 +1,5 @@
 import re
+from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
@@ -12,6 +13,7 @@ def empty_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(Settings.model_config, "env_file", None)
     for name in Settings.model_fields:
         monkeypatch.delenv(name.upper(), raising=False)
+        monkeypatch.delenv(f"{name.upper()}_FILE", raising=False)
 
 
 def test_settings_have_defaults_for_development() -> None:
@@ -28,6 +30,30 @@ def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> 
     assert "secret" not in repr(settings)
     with pytest.raises(ValidationError):
         settings.database_pool_size = 5  # type: ignore[misc]  # frozen, which mypy knows too
+
+
+def test_secret_comes_from_a_file_unless_the_environment_has_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "url").write_text("postgresql://ada:secret@db/app\n")
+    monkeypatch.setenv("DATABASE_URL_FILE", str(tmp_path / "url"))
+    assert read_settings().given_database_url == "postgresql://ada:secret@db/app"
+    monkeypatch.setenv("DATABASE_URL", "postgresql://ada:secret@elsewhere/app")
+    assert read_settings().given_database_url == "postgresql://ada:secret@elsewhere/app"
+
+
+def test_what_is_no_secret_has_no_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "environment").write_text("production")
+    monkeypatch.setenv("ENVIRONMENT_FILE", str(tmp_path / "environment"))
+    assert read_settings().environment == "development"
+
+
+def test_secret_file_that_cannot_be_read_is_an_error(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("DATABASE_URL_FILE", str(tmp_path / "missing"))
+    with pytest.raises(SettingsError, match=r"DATABASE_URL_FILE: cannot read .*: No such file"):
+        read_settings()
 
 
 PRODUCTION = {
@@ -136,6 +162,31 @@ def test_settings_error_has_a_line_for_each_and_no_value(monkeypatch: pytest.Mon
     assert pool.startswith("DATABASE_POOL_SIZE: ")
     assert threads.startswith("PASSWORD_HASH_THREADS: ")
     assert "4711x" not in str(wrong.value)
+
+
+def test_trusted_proxies_are_networks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TRUSTED_PROXIES", "10.0.0.0/8, 2001:db8::/32,192.0.2.1")
+    assert read_settings().trusted_proxies == ("10.0.0.0/8", "2001:db8::/32", "192.0.2.1")
+
+
+@pytest.mark.parametrize(
+    "malformed", ["proxy.example.com", "10.0.0.0/33", "10.0.0.1/8", "10.0.0.0/8,*", "10.0.0.0/8,"]
+)
+def test_trusted_proxies_refuse_what_is_no_network(
+    monkeypatch: pytest.MonkeyPatch, malformed: str
+) -> None:
+    monkeypatch.setenv("TRUSTED_PROXIES", malformed)
+    with pytest.raises(SettingsError, match=r"^TRUSTED_PROXIES: .* networks such as 10\.0\.0\.0/8"):
+        read_settings()
+
+
+def test_production_trusts_no_proxy_unseen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TRUSTED_PROXIES", "*")
+    assert read_settings().trusted_proxies == ("*",)
+    monkeypatch.setenv("ENVIRONMENT", "production")
+    monkeypatch.setenv("DATABASE_URL", "postgresql://db/app")
+    with pytest.raises(SettingsError, match=r"TRUSTED_PROXIES cannot be \* in production"):
+        read_settings()
 
 
 def test_env_example_names_every_setting_and_no_other() -> None:

@@ -34,13 +34,17 @@ async def request_password_reset(session: AsyncSession, data: PasswordResetReque
 async def reset_password(
     session: AsyncSession, hasher: PasswordHasher, data: PasswordReset
 ) -> None:
-    """Set a password and end all sessions, or raise `InvalidToken`.
+    """Set a password and end all sessions, or raise `InvalidToken` or `PasswordRefused`.
 
     Whoever reads the mail of the address has shown it thereby, so it is verified too.
     """
     proof = await mail.get_proof(session, data.token, _PASSWORD_PURPOSES)
+    owner = await session.get(User, proof.user_id)
+    if owner is None:
+        raise mail.InvalidToken
+    about = (owner.email, owner.full_name)
     await release_connection(session)  # none is held while the password is hashed
-    hashed_password = await hasher.hash(data.new_password)
+    hashed_password = await hasher.hash_new(data.new_password, field="new_password", about=about)
     user = await _redeem(session, data.token, proof)
     if user.email != proof.email:
         raise mail.InvalidToken

@@ -6,8 +6,19 @@ from typing import Annotated
 
 from fastapi import APIRouter, Form, Response, status
 
+from app.auth import login as signing_in
 from app.auth import recovery, service
-from app.auth.dependencies import ClientDep, CurrentLogin, CurrentUser, HasherDep, RecentLogin
+from app.auth.dependencies import (
+    ClientDep,
+    CurrentLogin,
+    CurrentUser,
+    HasherDep,
+    LimitedSignUp,
+    LimitsDep,
+    RecentLogin,
+)
+from app.auth.login import InvalidCredentials
+from app.auth.rate_limit import TooManyRequests
 from app.auth.schemas import (
     EmailChange,
     EmailConfirmation,
@@ -16,12 +27,10 @@ from app.auth.schemas import (
     PasswordChange,
     PasswordReset,
     PasswordResetRequest,
-    SignUp,
     TokenPublic,
 )
 from app.auth.service import (
     IncorrectPassword,
-    InvalidCredentials,
     RecentLoginRequired,
     SessionNotFound,
 )
@@ -39,22 +48,23 @@ router = APIRouter(tags=["auth"], route_class=ServiceRoute)
     "/auth/signup",
     status_code=status.HTTP_201_CREATED,
     response_model=UserPublic,
-    responses=problems(EmailTaken, Unavailable),
+    responses=problems(EmailTaken, TooManyRequests, Unavailable),
 )
-async def sign_up(session: SessionDep, hasher: HasherDep, data: SignUp) -> User:
+async def sign_up(session: SessionDep, hasher: HasherDep, data: LimitedSignUp) -> User:
     """Create an account."""
     return await service.sign_up(session, hasher, data)
 
 
-@router.post("/auth/login", responses=problems(InvalidCredentials, Unavailable))
+@router.post("/auth/login", responses=problems(InvalidCredentials, TooManyRequests, Unavailable))
 async def log_in(
     session: SessionDep,
     hasher: HasherDep,
+    limits: LimitsDep,
     client: ClientDep,
     form: Annotated[LoginForm, Form()],
 ) -> TokenPublic:
     """Trade an e-mail address and a password for an access token."""
-    return await service.log_in(session, hasher, form, client)
+    return await signing_in.log_in(session, hasher, limits, form, client)
 
 
 @router.post("/auth/logout", status_code=status.HTTP_204_NO_CONTENT)
@@ -88,13 +98,17 @@ async def end_session(session: SessionDep, login: CurrentLogin, session_id: uuid
 @router.put(
     "/users/me/password",
     status_code=status.HTTP_204_NO_CONTENT,
-    responses=problems(IncorrectPassword, RecentLoginRequired, Unavailable),
+    responses=problems(IncorrectPassword, RecentLoginRequired, TooManyRequests, Unavailable),
 )
 async def change_password(
-    session: SessionDep, hasher: HasherDep, login: RecentLogin, data: PasswordChange
+    session: SessionDep,
+    hasher: HasherDep,
+    limits: LimitsDep,
+    login: RecentLogin,
+    data: PasswordChange,
 ) -> None:
     """Change the password, and sign out all other devices."""
-    await service.change_password(session, hasher, login, data)
+    await service.change_password(session, hasher, limits, login, data)
 
 
 @router.post("/auth/password-reset", status_code=status.HTTP_202_ACCEPTED, response_class=Response)
