@@ -14,6 +14,7 @@ from sqlmodel import col
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from app.auth.passwords import PasswordHasher
+from app.auth.rate_limit import CONFIRMATIONS_PER_MAILBOX, RateLimits, find_mailbox
 from app.auth.schemas import EmailChange, EmailConfirmation, PasswordReset, PasswordResetRequest
 from app.auth.service import Login, end_all_sessions
 from app.database import release_connection, violates
@@ -53,14 +54,23 @@ async def reset_password(
     await mail.enqueue(session, "password_changed", user_id=str(user.id), email=user.email)
 
 
-async def request_email_verification(session: AsyncSession, user: User) -> None:
-    """Have a link sent that verifies the user's address, unless it is verified."""
+async def request_email_verification(session: AsyncSession, limits: RateLimits, user: User) -> None:
+    """Have a link sent that verifies the user's address, unless it is; or `TooManyRequests`."""
     if user.email_verified_at is None:
+        await release_connection(session)
+        await limits.consume(CONFIRMATIONS_PER_MAILBOX.use(find_mailbox(user.email)))
         await mail.enqueue(session, mail.EMAIL_VERIFICATION, user_id=str(user.id))
 
 
-async def request_email_change(session: AsyncSession, login: Login, data: EmailChange) -> None:
-    """Have a link sent to the new address, which replaces the old one when it is followed."""
+async def request_email_change(
+    session: AsyncSession, limits: RateLimits, login: Login, data: EmailChange
+) -> None:
+    """Have a link sent to the new address, which replaces the old one when it is followed.
+
+    Raises `TooManyRequests`. Whether the address has an account is told to its reader only.
+    """
+    await release_connection(session)
+    await limits.consume(CONFIRMATIONS_PER_MAILBOX.use(find_mailbox(data.new_email)))
     await mail.withdraw_email_change(session, login.user.id)
     await mail.enqueue(session, mail.EMAIL_CHANGE, user_id=str(login.user.id), email=data.new_email)
 

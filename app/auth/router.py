@@ -4,7 +4,7 @@ import uuid
 from collections.abc import Sequence
 from typing import Annotated
 
-from fastapi import APIRouter, Form, Response, status
+from fastapi import APIRouter, Depends, Form, Response, status
 
 from app.auth import login as signing_in
 from app.auth import recovery, service
@@ -13,9 +13,11 @@ from app.auth.dependencies import (
     CurrentLogin,
     CurrentUser,
     HasherDep,
+    LimitedPasswordReset,
     LimitedSignUp,
     LimitsDep,
     RecentLogin,
+    limit_mail_tokens,
 )
 from app.auth.login import InvalidCredentials
 from app.auth.rate_limit import TooManyRequests
@@ -26,7 +28,6 @@ from app.auth.schemas import (
     LoginSessionPublic,
     PasswordChange,
     PasswordReset,
-    PasswordResetRequest,
     TokenPublic,
 )
 from app.auth.service import (
@@ -111,8 +112,13 @@ async def change_password(
     await service.change_password(session, hasher, limits, login, data)
 
 
-@router.post("/auth/password-reset", status_code=status.HTTP_202_ACCEPTED, response_class=Response)
-async def request_password_reset(session: SessionDep, data: PasswordResetRequest) -> None:
+@router.post(
+    "/auth/password-reset",
+    status_code=status.HTTP_202_ACCEPTED,
+    response_class=Response,
+    responses=problems(TooManyRequests),
+)
+async def request_password_reset(session: SessionDep, data: LimitedPasswordReset) -> None:
     """Mail a link to set a new password, if the address has an account.
 
     The answer is the same whether or not it has one. The link works for 30 minutes.
@@ -123,7 +129,8 @@ async def request_password_reset(session: SessionDep, data: PasswordResetRequest
 @router.post(
     "/auth/password-reset/confirm",
     status_code=status.HTTP_204_NO_CONTENT,
-    responses=problems(InvalidMailToken, Unavailable),
+    responses=problems(InvalidMailToken, TooManyRequests, Unavailable),
+    dependencies=[Depends(limit_mail_tokens)],
 )
 async def reset_password(session: SessionDep, hasher: HasherDep, data: PasswordReset) -> None:
     """Set the password with the code of a mail, and sign out everywhere."""
@@ -131,17 +138,23 @@ async def reset_password(session: SessionDep, hasher: HasherDep, data: PasswordR
 
 
 @router.post(
-    "/auth/email-verification", status_code=status.HTTP_202_ACCEPTED, response_class=Response
+    "/auth/email-verification",
+    status_code=status.HTTP_202_ACCEPTED,
+    response_class=Response,
+    responses=problems(TooManyRequests),
 )
-async def request_email_verification(session: SessionDep, user: CurrentUser) -> None:
+async def request_email_verification(
+    session: SessionDep, limits: LimitsDep, user: CurrentUser
+) -> None:
     """Mail the caller a link that verifies the address; it works for 24 hours."""
-    await recovery.request_email_verification(session, user)
+    await recovery.request_email_verification(session, limits, user)
 
 
 @router.post(
     "/auth/email-verification/confirm",
     status_code=status.HTTP_204_NO_CONTENT,
-    responses=problems(InvalidMailToken, EmailTaken),
+    responses=problems(InvalidMailToken, EmailTaken, TooManyRequests),
+    dependencies=[Depends(limit_mail_tokens)],
 )
 async def confirm_email(session: SessionDep, data: EmailConfirmation) -> None:
     """Verify an address, or change to a new one, with the code of the mail that it got.
@@ -155,11 +168,13 @@ async def confirm_email(session: SessionDep, data: EmailConfirmation) -> None:
     "/users/me/email",
     status_code=status.HTTP_202_ACCEPTED,
     response_class=Response,
-    responses=problems(RecentLoginRequired),
+    responses=problems(RecentLoginRequired, TooManyRequests),
 )
-async def request_email_change(session: SessionDep, login: RecentLogin, data: EmailChange) -> None:
+async def request_email_change(
+    session: SessionDep, limits: LimitsDep, login: RecentLogin, data: EmailChange
+) -> None:
     """Mail a link to the new address, which counts once the link is followed, within an hour.
 
     The answer is the same whether or not the address has an account; the mail tells its reader.
     """
-    await recovery.request_email_change(session, login, data)
+    await recovery.request_email_change(session, limits, login, data)

@@ -75,9 +75,9 @@ async def _write_email_change(session: AsyncSession, kind: str, payload: Payload
 
 
 async def _write_notice(session: AsyncSession, kind: str, payload: Payload) -> Letter | None:
-    """Tell what has happened, to the address that the account had then."""
+    """Tell what has happened, to the address that the account had then, where that is known."""
     user = await session.get(User, uuid.UUID(payload["user_id"]))
-    return Letter(kind, payload["email"], payload, user.id) if user else None
+    return Letter(kind, payload.get("email", user.email), payload, user.id) if user else None
 
 
 async def _find_active_user(session: AsyncSession, payload: Payload) -> User | None:

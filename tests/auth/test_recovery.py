@@ -3,7 +3,8 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from httpx2 import AsyncClient
+from fastapi import FastAPI
+from httpx2 import AsyncClient, Response
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -18,6 +19,7 @@ from app.mail.service import (
     mint_token,
 )
 from app.users.models import User
+from tests.conftest import new_client
 from tests.factories import (
     PASSWORD,
     make_mail_token,
@@ -327,9 +329,54 @@ async def test_malformed_token_answers_like_an_unknown_one(client: AsyncClient, 
 
 
 async def test_asvs_6_5_1_one_of_50_parallel_uses_succeeds(
-    live_client: AsyncClient, live_session: AsyncSession
+    live_app: FastAPI, live_session: AsyncSession
 ) -> None:
     user = await make_user(live_session)
     token = await make_mail_token(live_session, user, PASSWORD_RESET)
-    statuses = await asyncio.gather(*(reset(live_client, token) for _ in range(50)))
+    clients = [new_client(live_app, f"192.0.2.{number}") for number in range(50)]
+    statuses = await asyncio.gather(*(reset(client, token) for client in clients))
     assert sorted(statuses) == [204] + [400] * 49
+
+
+@pytest.mark.parametrize("email", ["known@example.com", "unknown@example.com"])
+async def test_requests_for_a_mailbox_are_limited(
+    client: AsyncClient, session: AsyncSession, email: str
+) -> None:
+    await make_user(session, email="known@example.com")
+    local_part = email.partition("@")[0]
+    bodies = [{"email": each} for each in (email, email.upper(), f"{local_part}+tag@example.com")]
+    for body in bodies:
+        answer = await client.post(f"{API}/auth/password-reset", json=body)
+        assert answer.status_code == 202
+    answer = await client.post(f"{API}/auth/password-reset", json=bodies[0])
+    check_limited(answer, within=20 * 60)
+    assert len(await read_outbox(session, PASSWORD_RESET)) == 3
+
+
+def check_limited(answer: Response, *, within: int) -> None:
+    read_problem(answer, 429, "too_many_requests")
+    assert 0 < int(answer.headers["retry-after"]) <= within
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [("/users/me/email", {"new_email": "stranger@example.com"}), ("/auth/email-verification", {})],
+)
+async def test_confirmations_of_a_mailbox_are_limited(
+    user_client: AsyncClient, path: str, body: dict[str, str]
+) -> None:
+    for _ in range(3):
+        assert (await user_client.post(f"{API}{path}", json=body)).status_code == 202
+    check_limited(await user_client.post(f"{API}{path}", json=body), within=20 * 60)
+
+
+async def test_tries_of_tokens_are_limited(
+    app: FastAPI, client: AsyncClient, session: AsyncSession, user: User
+) -> None:
+    for _ in range(10):
+        assert await reset(client, "uml_guess") == await confirm(client, "uml_guess") == 400
+    token = await make_mail_token(session, user, EMAIL_VERIFICATION)
+    for path in ("email-verification", "password-reset"):
+        body = {"token": token} | ({"new_password": NEW_PASSWORD} if "reset" in path else {})
+        check_limited(await client.post(f"{API}/auth/{path}/confirm", json=body), within=60)
+    assert await confirm(new_client(app, "192.0.2.1"), token) == 204
