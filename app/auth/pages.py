@@ -2,10 +2,15 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Form, Response
+from fastapi import APIRouter, Depends, Form, Response
 
 from app.auth import recovery
-from app.auth.dependencies import HasherDep
+from app.auth.dependencies import (
+    HasherDep,
+    LimitsDep,
+    limit_mail_tokens,
+    limit_password_reset,
+)
 from app.auth.schemas import EmailConfirmation, PasswordReset, PasswordResetRequest
 from app.pages.routing import FORM_RULES, PageRoute, PagesDep
 from app.routing import SessionDep
@@ -21,7 +26,7 @@ async def ask_for_new_password(pages: PagesDep) -> Response:
     return pages.render("set_password.html")
 
 
-@router.post("/set-password")
+@router.post("/set-password", dependencies=[Depends(limit_mail_tokens)])
 async def set_password(
     session: SessionDep, hasher: HasherDep, pages: PagesDep, form: Annotated[PasswordReset, Form()]
 ) -> Response:
@@ -36,7 +41,7 @@ async def ask_for_confirmation(pages: PagesDep) -> Response:
     return pages.render("confirm_email.html")
 
 
-@router.post("/confirm-email")
+@router.post("/confirm-email", dependencies=[Depends(limit_mail_tokens)])
 async def confirm_email(
     session: SessionDep, pages: PagesDep, form: Annotated[EmailConfirmation, Form()]
 ) -> Response:
@@ -53,8 +58,12 @@ async def ask_for_address(pages: PagesDep) -> Response:
 
 @router.post("/forgot-password")
 async def request_password_reset(
-    session: SessionDep, pages: PagesDep, form: Annotated[PasswordResetRequest, Form()]
+    session: SessionDep,
+    limits: LimitsDep,
+    pages: PagesDep,
+    form: Annotated[PasswordResetRequest, Form()],
 ) -> Response:
     """Mail a link; the page says the same whether or not there is an account."""
+    await limit_password_reset(limits, form)
     await recovery.request_password_reset(session, form)
     return pages.render("reset_requested.html", email=form.email)

@@ -51,6 +51,7 @@ def _show_problem(
         problem.status,
         headers,
         problem=problem,
+        retry_after=int((headers or {}).get("Retry-After", "0")),
         errors=errors,
         typed=getattr(request.state, "typed", {}),
     )
