@@ -214,6 +214,7 @@ async def test_busy_service_is_told_on_the_page(app: FastAPI, client: AsyncClien
         ({"Origin": "https://other.example"}, 403),
         ({"Origin": "https://test.other.example"}, 403),
         ({"Origin": "http://test:8000"}, 403),
+        ({"Origin": "http://["}, 403),
         ({"Origin": ""}, 403),
         ({"Sec-Fetch-Site": "same-origin", "Origin": "null"}, None),
         ({"Sec-Fetch-Site": "none"}, None),
