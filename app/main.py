@@ -55,7 +55,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         responses={422: problem_response("The request is not valid")},
     )
     app.state.settings = settings or read_settings()
-    app.state.pages = Pages(service=app.title, password_min_length=15)
+    app.state.pages = Pages(
+        service=NAME, password_min_length=app.state.settings.password_min_length
+    )
     app.add_middleware(BodyLimit, size=MAX_BODY_SIZE)
     install_error_handlers(app)
     app.include_router(health_router)

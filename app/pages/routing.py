@@ -3,7 +3,6 @@
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import Annotated
-from urllib.parse import urlsplit
 
 from fastapi import Depends, Request, Response
 
@@ -51,6 +50,7 @@ def _show_problem(
         problem.status,
         headers,
         problem=problem,
+        retry_after=int((headers or {}).get("Retry-After", "0")),
         errors=errors,
         typed=getattr(request.state, "typed", {}),
     )
@@ -79,7 +79,7 @@ async def refuse_cross_site(request: Request) -> None:
     if site is not None:
         is_own = site in {"same-origin", "none"}
     else:
-        is_own = origin == "null" or urlsplit(origin).netloc == request.headers.get("host")
+        is_own = origin == "null" or origin.partition("://")[2] == request.headers.get("host")
     if not is_own:
         raise CrossSitePost
 

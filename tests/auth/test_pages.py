@@ -174,6 +174,26 @@ async def test_forgot_password_says_what_is_no_address_and_keeps_it(client: Asyn
     assert 'value="ada&#34;&lt;b&gt;"' in html
 
 
+async def test_page_says_when_to_try_again(client: AsyncClient) -> None:
+    for _ in range(3):
+        answer = await client.post("/forgot-password", data=FORMS["/forgot-password"])
+        read_page(answer, 200, "Look into your mail")
+    answer = await client.post("/forgot-password", data=FORMS["/forgot-password"])
+    html = read_page(answer, 429, "Forgot your password?")
+    assert "There were too many attempts; try again later." in html
+    assert "You can do so in 20 minutes." in html
+    assert 1140 < int(answer.headers["retry-after"]) <= 1200
+
+
+async def test_asvs_6_3_1_tries_of_tokens_are_limited(client: AsyncClient) -> None:
+    answers = [
+        (await client.post(path, data=FORMS[path])).status_code
+        for _ in range(11)
+        for path in ("/set-password", "/confirm-email")
+    ]
+    assert answers == [400] * 20 + [429] * 2
+
+
 async def test_busy_service_is_told_on_the_page(app: FastAPI, client: AsyncClient) -> None:
     form = FORMS["/forgot-password"]
     app.state.database = Database(make_url("postgresql+psycopg://127.0.0.1:1/none"), pool_size=1)
@@ -194,6 +214,7 @@ async def test_busy_service_is_told_on_the_page(app: FastAPI, client: AsyncClien
         ({"Origin": "https://other.example"}, 403),
         ({"Origin": "https://test.other.example"}, 403),
         ({"Origin": "http://test:8000"}, 403),
+        ({"Origin": "http://["}, 403),
         ({"Origin": ""}, 403),
         ({"Sec-Fetch-Site": "same-origin", "Origin": "null"}, None),
         ({"Sec-Fetch-Site": "none"}, None),

@@ -5,10 +5,12 @@ from collections.abc import Callable, Iterator
 from hashlib import sha256
 from itertools import count
 from secrets import token_urlsafe
-from typing import Any, Literal, NamedTuple
+from time import monotonic, sleep
+from typing import Any, Literal, NamedTuple, TypeVar
 
 import psycopg
 import pytest
+from anyio.from_thread import start_blocking_portal
 from axe_playwright_python.sync_playwright import Axe
 from httpx2 import Client
 from playwright.sync_api import Browser, ConsoleMessage, Page, Route, expect
@@ -18,8 +20,10 @@ from app.database_url import libpq_uri
 from tests.browsers import running_browser
 from tests.factories import PASSWORD
 from tests.servers import Server, running_app
+from tests.smtp_server import Catcher, read_text, running_smtp_server
 
 NEW_PASSWORD = f"new {PASSWORD}"
+T = TypeVar("T")
 _numbers = count(1)
 
 
@@ -35,6 +39,7 @@ class Site(NamedTuple):
     browser: Browser
     database: str
     api: Client
+    mail: Catcher
 
     def sign_up(self) -> Account:
         email = f"user{next(_numbers)}@example.com"
@@ -53,6 +58,19 @@ class Site(NamedTuple):
         headers = {"Authorization": f"Bearer {access_token}"}
         me: dict[str, Any] = self.api.get("/users/me", headers=headers).json()
         return me
+
+    def receive_link(self, account: Account, subject: str) -> str:
+        """Wait for a mail, and return what its link opens here."""
+
+        def find_link() -> str | None:
+            for mail in self.mail.messages:
+                if (mail["To"], mail["Subject"]) == (account.email, subject):
+                    link = re.search(r"https?://[^/]+(/\S+#token=\S+)", read_text(mail))
+                    assert link is not None
+                    return link[1]
+            return None
+
+        return wait_for(find_link)
 
     def mint_token(self, account: Account, purpose: str = "password_reset") -> str:
         """Return the code that a mail would carry, without the mail."""
@@ -74,10 +92,12 @@ def site(create_database: Callable[[], URL]) -> Iterator[Site]:
     with running_browser() as browser:
         database = libpq_uri(create_database())
         with (
-            running_app(DATABASE_URL=database, MAIL_WORKER="false") as server,
+            start_blocking_portal() as portal,  # the catcher's own event loop
+            portal.wrap_async_context_manager(running_smtp_server()) as mail,
+            running_app(DATABASE_URL=database, SMTP_URL=mail.url) as server,
             Client(base_url=f"{server.url}/api/v1") as api,
         ):
-            yield Site(server, browser, database, api)
+            yield Site(server, browser, database, api, mail)
 
 
 @pytest.fixture
@@ -105,8 +125,64 @@ def open_page(site: Site) -> Iterator[Callable[..., Page]]:
     assert complaints == []
 
 
+def wait_for(find: Callable[[], T | None]) -> T:
+    deadline = monotonic() + 30
+    while (found := find()) is None:
+        assert monotonic() < deadline
+        sleep(0.05)
+    return found
+
+
+def send(page: Page, label: str, text: str) -> None:
+    page.get_by_label(label).fill(text)
+    page.get_by_role("button").click()
+
+
 def expect_heading(page: Page, text: str) -> None:
     expect(page.get_by_role("heading", level=1)).to_have_text(text)
+
+
+def test_forgotten_password_is_reset_from_the_link_of_a_mail(
+    site: Site, open_page: Callable[..., Page]
+) -> None:
+    account = site.sign_up()
+    page = open_page("/forgot-password")
+    page.get_by_label("E-mail address").fill(account.email)
+    page.keyboard.press("Enter")
+    expect_heading(page, "Look into your mail")
+    page.goto(site.receive_link(account, "Set a new password"))
+    send(page, "New password", NEW_PASSWORD)
+    expect_heading(page, "Your password is set")
+    assert site.read_me(account.access_token)["code"] == "invalid_token"
+    assert site.log_in(account.email, PASSWORD) is None
+    assert site.log_in(account.email, NEW_PASSWORD) is not None
+
+
+def test_address_is_confirmed_by_the_link_of_a_mail(
+    site: Site, open_page: Callable[..., Page]
+) -> None:
+    account = site.sign_up()
+    page = open_page(site.receive_link(account, "Confirm your e-mail address"))
+    assert site.read_me(account.access_token)["email_verified_at"] is None  # opened, and no more
+    page.get_by_role("button", name="Confirm address").click()
+    expect_heading(page, "Your address is confirmed")
+    assert site.read_me(account.access_token)["email_verified_at"]
+
+
+def test_asvs_14_2_1_no_log_has_the_token(site: Site, open_page: Callable[..., Page]) -> None:
+    def count_lines() -> int:
+        return len(re.findall(r"set[-_]password", site.server.printed))
+
+    before = count_lines()
+    token = site.mint_token(site.sign_up())
+    page = open_page(f"/set-password#token={token}")
+    send(page, "New password", "too short")
+    expect(page).to_have_title(re.compile("Error: "))
+    send(page, "New password", NEW_PASSWORD)
+    expect_heading(page, "Your password is set")
+    wait_for(lambda: count_lines() >= before + 3 or None)
+    assert token not in site.server.printed
+    assert token[4:] not in site.server.printed
 
 
 def test_token_goes_from_the_link_into_the_form_and_out_of_the_address_bar(
@@ -158,29 +234,21 @@ def test_code_is_pasted_where_the_link_does_not_fill_it_in(
     page = open_page(link, java_script_enabled=javascript)
     code = page.get_by_label("Code from the mail")
     code.fill("uml_wrong")
-    page.get_by_label("New password").fill(NEW_PASSWORD)
-    page.get_by_role("button").click()
+    send(page, "New password", NEW_PASSWORD)
     expect(code).to_be_focused()
     expect(code).to_have_accessible_description(re.compile("This code is not valid"))
     code.fill(f" {site.mint_token(account)} ")
-    page.get_by_label("New password").fill(NEW_PASSWORD)
-    page.get_by_role("button").click()
+    send(page, "New password", NEW_PASSWORD)
     expect_heading(page, "Your password is set")
 
 
-@pytest.mark.parametrize("javascript", [True, False])
-def test_address_is_confirmed(
-    site: Site,
-    open_page: Callable[..., Page],
-    javascript: bool,  # noqa: FBT001  # pytest's own
+def test_address_is_confirmed_without_javascript(
+    site: Site, open_page: Callable[..., Page]
 ) -> None:
     account = site.sign_up()
-    token = site.mint_token(account, "email_verification")
-    page = open_page(f"/confirm-email#token={token}", java_script_enabled=javascript)
-    if not javascript:
-        page.get_by_label("Code from the mail").fill(token)
-    assert site.read_me(account.access_token)["email_verified_at"] is None  # not by opening it
-    page.get_by_role("button", name="Confirm address").click()
+    link = site.receive_link(account, "Confirm your e-mail address")
+    page = open_page(link, java_script_enabled=False)
+    send(page, "Code from the mail", link.partition("=")[2])
     expect_heading(page, "Your address is confirmed")
     assert site.read_me(account.access_token)["email_verified_at"]
 
@@ -237,33 +305,27 @@ def test_asvs_3_5_3_form_of_another_site_is_refused(
 def test_pages_are_accessible(site: Site, open_page: Callable[..., Page]) -> None:
     token = site.mint_token(site.sign_up())
     page = open_page("/set-password", viewport={"width": 320, "height": 640})
-    check_page(page)
-    page.goto("/set-password")
+    check_page(page, "Set a password")
     page.get_by_label("Code from the mail").fill(token)
-    page.get_by_label("New password").fill("too short")
-    page.get_by_role("button").click()
-    check_page(page)
-    page.get_by_label("New password").fill(NEW_PASSWORD)
-    page.get_by_role("button").click()
-    expect_heading(page, "Your password is set")
-    check_page(page)
+    send(page, "New password", "too short")
+    check_page(page, "Error: Set a password")
+    check_page(page, "Error: Set a password", "dark")
+    send(page, "New password", NEW_PASSWORD)
+    check_page(page, "Your password is set")
     page.goto("/confirm-email")
-    page.get_by_label("Code from the mail").fill(token)
-    page.get_by_role("button").click()
-    check_page(page)
+    send(page, "Code from the mail", token)
+    check_page(page, "Error: Confirm your address")
     page.goto("/forgot-password")
-    check_page(page)
-    page.get_by_label("E-mail address").fill(f"{'a' * 64}@{'b' * 63}.example.com")
-    page.get_by_role("button").click()
-    expect_heading(page, "Look into your mail")
-    check_page(page)
+    check_page(page, "Forgot your password?")
+    send(page, "E-mail address", f"{'a' * 64}@{'b' * 63}.example.com")
+    check_page(page, "Look into your mail")
+    check_page(page, "Look into your mail", "dark")
 
 
-def check_page(page: Page) -> None:
-    """Apply the rules of axe-core, contrast included, in the light and in the dark."""
-    schemes: tuple[Literal["light", "dark"], ...] = ("light", "dark")
-    for scheme in schemes:
-        page.emulate_media(color_scheme=scheme)
-        results = Axe().run(page)
-        assert results.violations_count == 0, results.generate_report()
+def check_page(page: Page, title: str, scheme: Literal["light", "dark"] = "light") -> None:
+    """Apply the rules of axe-core, contrast included; and there is nothing to scroll sideways."""
+    expect(page).to_have_title(f"{title} | User service")
+    page.emulate_media(color_scheme=scheme)
+    results = Axe().run(page)
+    assert results.violations_count == 0, results.generate_report()
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
