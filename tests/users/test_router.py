@@ -136,25 +136,24 @@ async def test_delete_me_keeps_the_last_superuser(
 
 
 @pytest.mark.parametrize(
-    ("method", "of", "body"),
+    ("route", "body"),
     [
-        ("POST", "", {"email": "eve@example.com", "is_superuser": True}),
-        ("PATCH", "/{other}", {"is_superuser": True}),
-        ("DELETE", "/{other}", None),
-        ("DELETE", "/{own}", None),
+        ("POST ", {"email": "eve@example.com", "is_superuser": True}),
+        ("PATCH /{other}", {"is_superuser": True}),
+        ("DELETE /{other}", None),
+        ("DELETE /{own}", None),
     ],
 )
 async def test_administration_needs_a_recent_login(
     session: AsyncSession,
     superuser_client: AsyncClient,
     superuser: User,
-    *,
-    method: str,
-    of: str,
+    route: str,
     body: dict[str, Any] | None,
 ) -> None:
     other = await make_superuser(session)
-    path = USERS + of.format(other=other.id, own=superuser.id)
+    method, _, path = route.format(other=other.id, own=superuser.id).partition(" ")
+    path = USERS + path
     await move_login_back(session, superuser, authenticated_at="15 minutes 1 second")
     answer = await superuser_client.request(method, path, json=body)
     read_problem(answer, 403, "recent_login_required")
