@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from fastapi import FastAPI
-from httpx2 import ASGITransport, AsyncClient, Response
+from httpx2 import AsyncClient, Response
 from psycopg import AsyncConnection
 from pydantic import Secret
 from sqlalchemy import URL, delete, event, text
@@ -168,8 +168,7 @@ async def test_parallel_logins_keep_twenty_sessions(
     form = {"username": user.email, "password": PASSWORD}
 
     async def log_in_five_times(network: int) -> list[int]:  # what the limits let through
-        transport = ASGITransport(live_app, client=(f"192.0.2.{network}", 1))
-        async with AsyncClient(transport=transport, base_url="http://test") as client:
+        async with new_client(live_app, f"192.0.2.{network}") as client:
             logins = (client.post(f"{API}/auth/login", data=form) for _ in range(5))
             return [answer.status_code for answer in await asyncio.gather(*logins)]
 
