@@ -11,6 +11,7 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from app.auth.password_policy import PasswordPolicy
 from app.auth.passwords import PasswordHasher
+from app.auth.rate_limit import RateLimits
 from app.auth.router import router as auth_router
 from app.database import Database, database_url
 from app.errors import install_error_handlers, problem_response
@@ -65,6 +66,7 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     app.state.hasher = create_hasher(settings)
     with database_url(settings.given_database_url) as url:
         app.state.database = Database(url, pool_size=settings.database_pool_size)
+        app.state.limits = RateLimits(app.state.database)
         try:
             yield
         finally:

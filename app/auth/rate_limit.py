@@ -4,7 +4,9 @@ Each is the generic cell rate algorithm (ITU-T Recommendation I.371, annex A): a
 instant, its theoretical arrival time, which each use moves on. The database's clock counts.
 """
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from functools import cache
 from hashlib import sha256
@@ -34,7 +36,10 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from app.auth.models import RateLimit
 from app.database import Database
-from app.errors import ServiceError
+from app.errors import ServiceError, Unavailable
+
+_CONNECTIONS = 2
+_PATIENCE = 3  # seconds
 
 
 class TooManyRequests(ServiceError):
@@ -110,6 +115,23 @@ class RateLimits:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._turns = asyncio.Semaphore(_CONNECTIONS)
+
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        """Wait until strangers may use a connection, or raise `Unavailable`.
+
+        They get a few at a time, so that in a flood the others are there for whoever is signed in.
+        """
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                await self._turns.acquire()
+        except TimeoutError:
+            raise Unavailable from None
+        try:
+            yield
+        finally:
+            self._turns.release()
 
     async def consume(self, *uses: Use) -> None:
         """Use up all of them, or raise `TooManyRequests`.
@@ -122,7 +144,7 @@ class RateLimits:
             values[f"key_{number}"] = key_hash
             values[f"interval_{number}"] = limit.interval
             values[f"tolerance_{number}"] = limit.interval * (limit.burst - 1)
-        async with self._database.autocommit() as connection:
+        async with self.turn(), self._database.autocommit() as connection:
             answers = (await connection.execute(_consume(len(uses)), values)).all()
         for number, is_used, wait, _ in sorted(answers):
             if not is_used:
