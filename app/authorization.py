@@ -9,12 +9,8 @@ from fastapi.routing import iter_route_contexts
 
 from app.auth.dependencies import get_current_login, get_recent_login, get_superuser
 
-# The strictest first; a route that depends on none of them is open to anyone.
-_AUDIENCES = {
-    get_superuser: "superuser",
-    get_recent_login: "user, recent login",
-    get_current_login: "user",
-}
+# The strictest first; a route that depends on neither is open to anyone.
+_AUDIENCES = {get_superuser: "superuser", get_current_login: "user"}
 
 
 class Access(NamedTuple):
@@ -35,7 +31,8 @@ def list_access(app: FastAPI) -> list[Access]:
 
 def _audience(dependant: Dependant) -> str:
     calls = {each.call for each in _flatten(dependant)}
-    return next((name for call, name in _AUDIENCES.items() if call in calls), "anyone")
+    audience = next((name for call, name in _AUDIENCES.items() if call in calls), "anyone")
+    return f"{audience}, recent login" if get_recent_login in calls else audience
 
 
 def _flatten(dependant: Dependant) -> Iterator[Dependant]:

@@ -13,6 +13,7 @@ from app.auth.pages import router as auth_pages
 from app.auth.password_policy import PasswordPolicy
 from app.auth.passwords import PasswordHasher
 from app.auth.purge import purge_expired
+from app.auth.rate_limit import RateLimits
 from app.auth.router import router as auth_router
 from app.database import Database
 from app.database_url import database_url
@@ -77,6 +78,7 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     with database_url(settings.given_database_url) as url:
         app.state.database = Database(url, pool_size=settings.database_pool_size)
         worker = create_mail_worker(settings, app.state.database)
+        app.state.limits = RateLimits(app.state.database)
         try:
             async with running(worker) if settings.mail_worker else nullcontext():
                 yield

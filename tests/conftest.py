@@ -22,6 +22,7 @@ from sqlalchemy import URL, NullPool, make_url, text
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from app.auth.rate_limit import RateLimits
 from app.database import Database
 from app.database_url import libpq_uri
 from app.embedded import running_server
@@ -154,6 +155,7 @@ def app(database: Database) -> FastAPI:
     """The service on the test's own transaction, with a hasher that is fast rather than safe."""
     app = create_app(Settings(_env_file=None))
     app.state.database = database
+    app.state.limits = RateLimits(database)
     app.state.hasher = HASHER
     app.state.revisions = frozenset(ScriptDirectory(str(ROOT / "migration")).get_heads())
     return app

@@ -5,11 +5,11 @@ from typing import Any
 
 from httpx2 import AsyncClient
 from pydantic import Secret
-from sqlalchemy import Interval, cast, update
+from sqlalchemy import DateTime, Interval, cast, type_coerce, update
 from sqlmodel import col
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from app.auth.models import LoginSession
+from app.auth.models import LoginSession, RateLimit
 from app.auth.password_policy import PasswordPolicy
 from app.auth.passwords import PasswordHasher
 from app.auth.schemas import SignUp
@@ -89,6 +89,13 @@ async def move_login_back(session: AsyncSession, user: User, **instants: str) ->
     }
     mine = update(LoginSession).where(col(LoginSession.user_id) == user.id)
     await session.exec(mine.values(back))
+    await session.commit()
+
+
+async def let_time_pass(session: AsyncSession, interval: str) -> None:
+    """Set the buckets of all limits back by an interval of PostgreSQL."""
+    arrival_at = type_coerce(RateLimit.arrival_at, DateTime(timezone=True))
+    await session.exec(update(RateLimit).values(arrival_at=arrival_at - cast(interval, Interval)))
     await session.commit()
 
 

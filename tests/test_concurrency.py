@@ -3,16 +3,15 @@
 import asyncio
 import json
 import socket
-from collections.abc import AsyncIterator, Coroutine, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Coroutine
 from typing import Any
 
 import pytest
 from fastapi import FastAPI
-from httpx2 import ASGITransport, AsyncClient, Response
+from httpx2 import AsyncClient, Response
 from psycopg import AsyncConnection
 from pydantic import Secret
-from sqlalchemy import URL, delete, event, text
+from sqlalchemy import URL, delete, text
 from sqlmodel import col, func, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 from uvicorn import Config, Server
@@ -34,22 +33,9 @@ from tests.factories import (
     sign_in,
 )
 from tests.problems import read_problem
+from tests.statements import record_statements
 
 API = "/api/v1"
-
-
-@contextmanager
-def record_statements(app: FastAPI) -> Iterator[list[str]]:
-    """Collect the SQL that the application sends."""
-    statements: list[str] = []
-    engine = app.state.database.engine.sync_engine
-
-    def record(*arguments: object) -> None:
-        statements.append(str(arguments[2]))
-
-    event.listen(engine, "before_cursor_execute", record)
-    yield statements
-    event.remove(engine, "before_cursor_execute", record)
 
 
 @pytest.fixture
@@ -168,8 +154,7 @@ async def test_parallel_logins_keep_twenty_sessions(
     form = {"username": user.email, "password": PASSWORD}
 
     async def log_in_five_times(network: int) -> list[int]:  # what the limits let through
-        transport = ASGITransport(live_app, client=(f"192.0.2.{network}", 1))
-        async with AsyncClient(transport=transport, base_url="http://test") as client:
+        async with new_client(live_app, f"192.0.2.{network}") as client:
             logins = (client.post(f"{API}/auth/login", data=form) for _ in range(5))
             return [answer.status_code for answer in await asyncio.gather(*logins)]
 

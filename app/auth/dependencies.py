@@ -81,7 +81,8 @@ HasherDep = Annotated[PasswordHasher, Depends(get_hasher)]
 
 
 async def get_limits(request: Request) -> RateLimits:
-    return RateLimits(request.app.state.database)
+    limits: RateLimits = request.app.state.limits
+    return limits
 
 
 LimitsDep = Annotated[RateLimits, Depends(get_limits)]

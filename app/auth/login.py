@@ -63,8 +63,9 @@ async def log_in(
     """
     hasher.require_place()
     email = find_canonical_email(form.username)
-    account = await _find_account(session, email)
-    await release_connection(session)
+    async with limits.turn():
+        account = await _find_account(session, email)
+        await release_connection(session)
     uses = _limit(email or form.username, account, client)
     await limits.consume(*uses)
     is_right, new_hash = await hasher.verify_and_update(form.password, account.hashed_password)

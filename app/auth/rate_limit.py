@@ -4,7 +4,9 @@ Each is the generic cell rate algorithm (ITU-T Recommendation I.371, annex A): a
 instant, its theoretical arrival time, which each use moves on. The database's clock counts.
 """
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from functools import cache
 from hashlib import sha256
@@ -34,7 +36,10 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from app.auth.models import RateLimit
 from app.database import Database
-from app.errors import ServiceError
+from app.errors import ServiceError, Unavailable
+
+_CONNECTIONS = 2
+_PATIENCE = 3  # seconds
 
 
 class TooManyRequests(ServiceError):
@@ -111,6 +116,23 @@ class RateLimits:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._turns = asyncio.Semaphore(_CONNECTIONS)
+
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        """Wait until strangers may use a connection, or raise `Unavailable`.
+
+        They get a few at a time, so that in a flood the others are there for whoever is signed in.
+        """
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                await self._turns.acquire()
+        except TimeoutError:
+            raise Unavailable from None
+        try:
+            yield
+        finally:
+            self._turns.release()
 
     async def consume(self, *uses: Use) -> None:
         """Use up all of them, or raise `TooManyRequests`.
@@ -123,9 +145,9 @@ class RateLimits:
             values[f"key_{number}"] = key_hash
             values[f"interval_{number}"] = limit.interval
             values[f"tolerance_{number}"] = limit.interval * (limit.burst - 1)
-        async with self._database.autocommit() as connection:
+        async with self.turn(), self._database.autocommit() as connection:
             answers = (await connection.execute(_consume(len(uses)), values)).all()
-        for number, is_used, wait in sorted(answers):
+        for number, is_used, wait, _ in sorted(answers):
             if not is_used:
                 # A bucket that is not there yet was filled at this very moment.
                 raise TooManyRequests(uses[number].limit.interval if wait is None else wait)
@@ -151,12 +173,15 @@ _GIVE_BACK = (
 @cache
 def _consume(count: int) -> CompoundSelect[Any]:
     """Build the one statement; it returns the number of each use, whether it passed, the wait."""
+    # For this statement's transaction alone: a crash may forget the last attempts, and none of
+    # them waits for the disk, which takes longer than all else.
+    not_durable = func.set_config("synchronous_commit", "off", True)  # noqa: FBT003  # is_local
     ctes: list[CTE] = []
     for number in range(count):
         ctes.append(_consume_one(number, after=ctes[-1] if ctes else None))
     return union_all(
         *(
-            select(literal(number), exists(select(cte)), _find_wait(number))
+            select(literal(number), exists(select(cte)), _find_wait(number), not_durable)
             for number, cte in enumerate(ctes)
         )
     )

@@ -11,6 +11,7 @@ from app.auth.dependencies import (
     CurrentUser,
     RecentLogin,
     SuperuserRequired,
+    get_recent_login,
     get_superuser,
 )
 from app.auth.service import RecentLoginRequired
@@ -64,7 +65,8 @@ async def list_users(session: SessionDep, query: Annotated[PageQuery, Query()]) 
     "",
     status_code=status.HTTP_201_CREATED,
     response_model=UserPublic,
-    responses=problems(EmailTaken),
+    responses=problems(SuperuserRequired, RecentLoginRequired, EmailTaken),
+    dependencies=[Depends(get_recent_login)],
 )
 async def create_user(session: SessionDep, data: UserCreate) -> User:
     """Add a user, who is mailed a link to choose a password; it works for 7 days."""
@@ -78,7 +80,10 @@ async def get_user(session: SessionDep, user_id: uuid.UUID) -> User:
 
 
 @administration.patch(
-    "/{user_id}", response_model=UserPublic, responses=problems(UserNotFound, LastSuperuser)
+    "/{user_id}",
+    response_model=UserPublic,
+    responses=problems(SuperuserRequired, RecentLoginRequired, UserNotFound, LastSuperuser),
+    dependencies=[Depends(get_recent_login)],
 )
 async def update_user(session: SessionDep, user_id: uuid.UUID, data: UserUpdate) -> User:
     """Change a user. One that is deactivated is signed out at once."""
@@ -88,7 +93,8 @@ async def update_user(session: SessionDep, user_id: uuid.UUID, data: UserUpdate)
 @administration.delete(
     "/{user_id}",
     status_code=status.HTTP_204_NO_CONTENT,
-    responses=problems(UserNotFound, LastSuperuser),
+    responses=problems(SuperuserRequired, RecentLoginRequired, UserNotFound, LastSuperuser),
+    dependencies=[Depends(get_recent_login)],
 )
 async def delete_user(session: SessionDep, user_id: uuid.UUID) -> None:
     """Delete a user and all it has."""

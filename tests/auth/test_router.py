@@ -5,20 +5,26 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+from argon2 import Type, extract_parameters
 from fastapi import FastAPI
 from httpx2 import ASGITransport, AsyncClient, Response
+from pydantic import Secret
 from sqlalchemy import text
 from sqlmodel import col, func, select, update
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from app.auth.models import LoginSession
+from app.main import create_hasher
+from app.settings import Settings
 from app.users.models import User
 from tests.factories import (
+    HASHER,
     PASSWORD,
     make_token,
     make_user,
     move_login_back,
     reload_user,
+    sign_in,
 )
 from tests.problems import read_problem
 
@@ -63,7 +69,7 @@ async def test_sign_up_knows_an_address_in_any_form(
 @pytest.mark.parametrize(
     "password", ["fifteen letters", LONG, "pass 🔑 word with 文字", "  spaces  around  "]
 )
-async def test_sign_up_takes_any_password_that_is_long_enough(
+async def test_asvs_6_2_5_sign_up_takes_any_password_that_is_long_and_unlikely(
     client: AsyncClient, password: str
 ) -> None:
     response = await client.post(f"{AUTH}/signup", json=SIGN_UP | {"password": password})
@@ -76,8 +82,9 @@ async def test_sign_up_takes_any_password_that_is_long_enough(
 @pytest.mark.parametrize(
     "body",
     [
-        {"password": "p" * 14},
-        {"password": "p" * 129},
+        {"password": "x" * 14},
+        {"password": LONG + "z"},
+        {"password": ""},
         {"password": "a password with \0 in it"},
         {"password": "a password with \ud800 in it"},
         {"password": "a password with \n in it"},
@@ -375,7 +382,7 @@ async def test_change_password_sets_it_and_ends_other_sessions(
     assert response.status_code == 200
 
 
-async def test_change_password_needs_the_current_one(
+async def test_asvs_6_2_3_change_password_needs_the_current_one(
     session: AsyncSession, user_client: AsyncClient, user: User
 ) -> None:
     other = await make_token(session, user)
@@ -398,7 +405,7 @@ async def test_change_password_needs_a_recent_login(
     assert (await user_client.put(MY_PASSWORD, json=body)).status_code == 204
 
 
-@pytest.mark.parametrize("new", ["p" * 14, "p" * 129, None, "\0" * 15, "\ud800" * 15])
+@pytest.mark.parametrize("new", ["p" * 14, LONG + "z", None, "\0" * 15, "\ud800" * 15])
 async def test_change_password_refuses_an_invalid_one(
     session: AsyncSession, user_client: AsyncClient, user: User, new: str | None
 ) -> None:
@@ -447,7 +454,9 @@ async def test_token_use_is_written_every_five_minutes(
     assert (after > before) == written
 
 
-async def test_password_is_the_same_however_its_letters_are_composed(client: AsyncClient) -> None:
+async def test_asvs_6_2_8_password_is_the_same_however_its_letters_are_composed(
+    client: AsyncClient,
+) -> None:
     composed, decomposed = "Zoë and her fifteen cats", "Zoe\u0308 and her fifteen cats"
     body = {"email": "zoe@example.com", "password": decomposed}
     assert (await client.post(f"{AUTH}/signup", json=body)).status_code == 201
@@ -457,4 +466,71 @@ async def test_password_is_the_same_however_its_letters_are_composed(client: Asy
 
 async def test_password_is_measured_in_composed_letters(client: AsyncClient) -> None:
     body = {"email": "zoe@example.com", "password": "e\u0301" * 8}
-    read_problem(await client.post(f"{AUTH}/signup", json=body), 422, "unprocessable_content")
+    problem = read_problem(await client.post(f"{AUTH}/signup", json=body), 422, UNPROCESSABLE)
+    assert [error["type"] for error in problem["errors"]] == ["string_too_short"]
+
+
+UNPROCESSABLE = "unprocessable_content"
+GUESSABLE = "password_too_guessable"
+OWN_WORDS = "password_from_own_words"
+WEAK = [
+    ("canary canary", "string_too_short"),
+    ("passwordpassword", GUESSABLE),
+    ("123456789012345", GUESSABLE),
+    ("ada.canary@example.com", OWN_WORDS),
+    ("countess canary", OWN_WORDS),
+    ("User service 12", OWN_WORDS),
+]
+
+
+@pytest.mark.parametrize(("password", "reason"), WEAK)
+async def test_asvs_6_2_4_sign_up_refuses_a_weak_password(
+    client: AsyncClient, session: AsyncSession, password: str, reason: str
+) -> None:
+    account = {"email": "ada.canary@example.com", "full_name": "Countess Canary"}
+    answer = await client.post(f"{AUTH}/signup", json=account | {"password": password})
+    (error,) = read_problem(answer, 422, UNPROCESSABLE)["errors"]
+    assert (error["loc"], error["type"]) == (["body", "password"], reason)
+    assert error["msg"]
+    assert "canary" not in answer.text
+    assert await count_users(session) == 0
+
+
+@pytest.mark.parametrize(("password", "reason"), WEAK)
+async def test_asvs_6_2_11_change_password_refuses_a_weak_one(
+    client: AsyncClient, session: AsyncSession, password: str, reason: str
+) -> None:
+    user = await make_user(session, email="ada.canary@example.com", full_name="Countess Canary")
+    hashed = user.hashed_password
+    await sign_in(client, session, user)
+    body = {"current_password": PASSWORD, "new_password": password}
+    answer = await client.put(MY_PASSWORD, json=body)
+    (error,) = read_problem(answer, 422, UNPROCESSABLE)["errors"]
+    assert (error["loc"], error["type"]) == (["body", "new_password"], reason)
+    assert "canary" not in answer.text
+    assert (await reload_user(session, user)).hashed_password == hashed
+
+
+@pytest.mark.parametrize("password", ["a" * 129, "passwordpassword", "too short"])
+async def test_asvs_6_2_9_a_refused_password_is_never_hashed(
+    client: AsyncClient, monkeypatch: pytest.MonkeyPatch, password: str
+) -> None:
+    monkeypatch.setattr(HASHER, "_run", None)
+    answer = await client.post(f"{AUTH}/signup", json=SIGN_UP | {"password": password})
+    read_problem(answer, 422, UNPROCESSABLE)
+
+
+async def test_password_min_length_is_a_setting(client: AsyncClient, app: FastAPI) -> None:
+    app.state.hasher = create_hasher(Settings(_env_file=None, password_min_length=20))
+    for password, status in (("kdjwhqpznvmxbtyrlfc", 422), ("kdjwhqpznvmxbtyrlfca", 201)):
+        answer = await client.post(f"{AUTH}/signup", json=SIGN_UP | {"password": password})
+        assert answer.status_code == status, answer.text
+
+
+async def test_asvs_11_4_2_passwords_are_hashed_with_argon2id_as_owasp_has_it() -> None:
+    hasher = create_hasher(Settings(_env_file=None))
+    hashed = await hasher.hash_new(Secret(PASSWORD), field="password", about=())
+    parameters = extract_parameters(hashed)
+    assert (parameters.type, parameters.version) == (Type.ID, 19)
+    assert (parameters.memory_cost, parameters.time_cost, parameters.parallelism) == (47104, 1, 1)
+    assert (parameters.salt_len, parameters.hash_len) == (16, 32)

@@ -135,6 +135,32 @@ async def test_delete_me_keeps_the_last_superuser(
     assert (await superuser_client.delete(ME)).status_code == 204
 
 
+@pytest.mark.parametrize(
+    ("route", "body"),
+    [
+        ("POST ", {"email": "eve@example.com", "is_superuser": True}),
+        ("PATCH /{other}", {"is_superuser": True}),
+        ("DELETE /{other}", None),
+        ("DELETE /{own}", None),
+    ],
+)
+async def test_administration_needs_a_recent_login(
+    session: AsyncSession,
+    superuser_client: AsyncClient,
+    superuser: User,
+    route: str,
+    body: dict[str, Any] | None,
+) -> None:
+    other = await make_superuser(session)
+    method, _, path = route.format(other=other.id, own=superuser.id).partition(" ")
+    path = USERS + path
+    await move_login_back(session, superuser, authenticated_at="15 minutes 1 second")
+    answer = await superuser_client.request(method, path, json=body)
+    read_problem(answer, 403, "recent_login_required")
+    await move_login_back(session, superuser, authenticated_at="-30 seconds")
+    assert (await superuser_client.request(method, path, json=body)).is_success
+
+
 async def test_list_users_returns_the_newest_first(
     session: AsyncSession, superuser_client: AsyncClient, superuser: User
 ) -> None:
