@@ -17,7 +17,10 @@ DOMAINS = sorted(path.parent.name for path in APP.glob("*/models.py"))
 KNOWN = {"auth": {"mail", "users"}, "mail": {"users"}, "users": set()}  # any other: `users`
 LAYERS = ("router", "dependencies", "service", "schemas", "models")
 WEB_FRAMEWORKS = {"fastapi", "starlette", "uvicorn"}
-FREE_OF_THE_WEB = ("service", "models", "schemas", "passwords", "database", "pagination")
+FREE_OF_THE_WEB = (
+    *("service", "models", "schemas", "database", "pagination"),
+    *("login", "passwords", "password_policy", "rate_limit"),
+)
 
 
 def read_modules(pattern: str) -> dict[str, ast.Module]:
