@@ -18,7 +18,10 @@ KNOWN = {"auth": {"mail", "users"}, "mail": {"users"}, "users": set()}  # any ot
 LAYERS = ("router", "dependencies", "service", "schemas", "models")
 ROUTERS = ("router", "pages")
 WEB_FRAMEWORKS = {"fastapi", "starlette", "uvicorn"}
-FREE_OF_THE_WEB = ("service", "models", "schemas", "passwords", "database", "pagination")
+FREE_OF_THE_WEB = (
+    *("service", "models", "schemas", "database", "pagination"),
+    *("login", "passwords", "password_policy", "rate_limit"),
+)
 
 
 def read_modules(pattern: str) -> dict[str, ast.Module]:

@@ -16,9 +16,11 @@ from sqlmodel import col, func, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 from uvicorn import Config, Server
 
-from app.auth.models import LoginSession
+from app.auth.models import LoginSession, RateLimit
+from app.auth.rate_limit import PER_NETWORK, RateLimits
 from app.auth.schemas import SignUp
 from app.auth.service import sign_up
+from app.errors import Unavailable
 from app.items.models import Item
 from app.users.models import User
 from app.users.service import EmailTaken
@@ -328,3 +330,32 @@ async def test_head_is_get_without_a_body(port: int) -> None:
         answers = [await client.get("/healthz"), await client.head("/healthz")]
     assert [answer.headers["content-length"] for answer in answers] == ["15", "15"]
     assert [answer.content for answer in answers] == [b'{"status":"ok"}', b""]
+
+
+async def test_asvs_15_1_3_strangers_who_wait_leave_the_pool_to_others(
+    live_app: FastAPI, live_session: AsyncSession
+) -> None:
+    user = await make_user(live_session)
+    form = {"username": user.email, "password": "wrong"}
+    async with new_client(live_app) as stranger, new_client(live_app) as client:
+        await sign_in(client, live_session, user)
+        await stranger.post(f"{API}/auth/login", data=form)
+        await live_session.exec(select(RateLimit.key_hash).with_for_update())
+        waiting = [
+            asyncio.create_task(stranger.post(f"{API}/auth/login", data=form)) for _ in range(30)
+        ]
+        while not await count_waiting(live_app):
+            pass
+        assert (await client.get(f"{API}/users/me")).status_code == 200
+        assert not any(login.done() for login in waiting)
+        await live_session.commit()
+        statuses = {(await login).status_code for login in waiting}
+    assert statuses == {401, 429}
+
+
+async def test_asvs_13_1_3_strangers_wait_no_longer_than_others(live_app: FastAPI) -> None:
+    limits: RateLimits = live_app.state.limits
+    async with limits.turn(), limits.turn():
+        with pytest.raises(Unavailable):
+            await asyncio.wait_for(limits.consume(PER_NETWORK.use("192.0.2.1")), 10)
+    await limits.consume(PER_NETWORK.use("192.0.2.1"))

@@ -1,0 +1,70 @@
+"""Whether the time of a refused login tells if the account exists: medians of interleaved tries.
+
+The service runs as one process, with its own database and the real cost of a password.
+"""
+
+import argparse
+import asyncio
+import random
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+import psycopg
+
+from app.database import libpq_uri
+from app.embedded import running_server
+from benchmarks.login_flood import ACCOUNT, ROOT, Connection, sign_up, tell
+from tests.servers import running_app
+
+# Each with a password that is wrong, except where the account is what is wrong.
+KINDS = {
+    "known": (ACCOUNT["username"], "a wrong password"),
+    "unknown": ("nobody@example.com", "a wrong password"),
+    "malformed": ("no address", "a wrong password"),
+    "inactive": ("inactive@example.com", ACCOUNT["password"]),
+    "without a password": ("invited@example.com", "a wrong password"),
+}
+_OTHERS = """
+    INSERT INTO "user" (id, email, hashed_password, is_active, is_superuser)
+    SELECT gen_random_uuid(), 'inactive@example.com', hashed_password, false, false FROM "user"
+    UNION ALL SELECT gen_random_uuid(), 'invited@example.com', '!', true, false
+"""
+
+
+async def measure(url: str, database: str, rounds: int) -> dict[str, list[float]]:
+    """Return the milliseconds of every try of each kind."""
+    await sign_up(url)
+    times: dict[str, list[float]] = {kind: [] for kind in KINDS}
+    connection = await Connection.open(url)
+    with psycopg.connect(database, autocommit=True) as owner:
+        owner.execute(_OTHERS)
+        for _ in range(rounds):
+            owner.execute("TRUNCATE rate_limit")
+            for kind in random.sample(list(KINDS), len(KINDS)):
+                username, password = KINDS[kind]
+                started = time.perf_counter()
+                status, _ = await connection.log_in({"username": username, "password": password})
+                assert status == 401, status  # noqa: PLR2004, S101  # Unauthorized
+                times[kind].append((time.perf_counter() - started) * 1000)
+    return times
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("--rounds", type=int, default=200)
+    rounds = arguments.parse_args().rounds
+    with tempfile.TemporaryDirectory() as folder, running_server(Path(folder)) as database:
+        given = libpq_uri(database)
+        cost = {"PASSWORD_HASH_MEMORY": "47104"}
+        with running_app(folder=ROOT, DATABASE_URL=given, **cost) as server:
+            times = asyncio.run(measure(server.url, given, rounds))
+    usual = statistics.median(times["known"])
+    for kind, each in times.items():
+        median = statistics.median(each)
+        tell(f"{kind:20} median {median:6.1f} ms  {median / usual - 1:+6.1%}")
+
+
+if __name__ == "__main__":
+    main()
