@@ -159,6 +159,7 @@ def _respond(
     problem = Problem(
         status=status, detail=detail, request_id=request.scope["request_id"], **defaults | members
     )
+    request.scope["problem"] = problem.code  # for the request's event
     return Response(
         problem.model_dump_json(exclude_none=True),
         status,

@@ -5,18 +5,22 @@ from contextlib import asynccontextmanager
 
 from alembic.script import ScriptDirectory
 from fastapi import FastAPI
-from fastapi.routing import APIRoute
+from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
 
 from app.auth.passwords import PasswordHasher
 from app.auth.router import router as auth_router
 from app.database import Database, database_url
+from app.docs import router as docs_router
 from app.errors import install_error_handlers, problem_response
+from app.events import LastResort, RequestEvents
 from app.health import router as health_router
 from app.items.router import router as items_router
+from app.logging import configure_logging
 from app.middleware import BodyLimit, ResponseHeaders
 from app.models import load_models
 from app.openapi import DocumentedAPI
+from app.routing import name_operation
 from app.settings import PROJECT, Settings, read_settings
 from app.users.router import router as users_router
 
@@ -26,28 +30,50 @@ MAX_BODY_SIZE = 64 * 1024  # bytes
 
 class Service(DocumentedAPI):
     def build_middleware_stack(self) -> ASGIApp:
-        """Put what every answer carries around all else: around the answer 500 too."""
-        return ResponseHeaders(super().build_middleware_stack())
+        """Put what concerns every answer around all else: around the answer 500 too."""
+        settings: Settings = self.state.settings
+        app: ASGIApp = LastResort(super().build_middleware_stack())
+        if settings.cors_origins:
+            app = _allow_origins(app, settings.cors_origins)
+        in_production = settings.environment == "production"
+        return ResponseHeaders(RequestEvents(app), only_https=in_production)
+
+
+def _allow_origins(app: ASGIApp, origins: tuple[str, ...]) -> ASGIApp:
+    """Let pages of these origins call the API; they send the token themselves, never a cookie."""
+    return CORSMiddleware(
+        app,
+        allow_origins=origins,
+        allow_methods=("GET", "POST", "PUT", "PATCH", "DELETE"),
+        allow_headers=("Authorization", "Content-Type", "X-Request-ID"),
+        expose_headers=("X-Request-ID", "Retry-After"),
+    )
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
     """Build the application. Raises `SettingsError` if a setting is missing or wrong."""
+    settings = settings or read_settings()
+    in_production = settings.environment == "production"
+    configure_logging(as_json=in_production, level=settings.log_level)
     load_models()
     app = Service(
         title="User service",
         version="0.1.0",
         lifespan=lifespan,
         redirect_slashes=False,
-        generate_unique_id_function=_operation_id,
+        openapi_url=None,  # app/docs.py serves it, and pages that show it
+        generate_unique_id_function=name_operation,
         responses={422: problem_response("The request is not valid")},
     )
-    app.state.settings = settings or read_settings()
+    app.state.settings = settings
     app.add_middleware(BodyLimit, size=MAX_BODY_SIZE)
     install_error_handlers(app)
     app.include_router(health_router)
     app.include_router(auth_router, prefix=API)
     app.include_router(users_router, prefix=API)
     app.include_router(items_router, prefix=API)
+    if settings.serves_docs:
+        app.include_router(docs_router)
     return app
 
 
@@ -71,7 +97,3 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
 def find_revisions() -> frozenset[str]:
     """Return the newest revisions that this release was built with; one, unless they branch."""
     return frozenset(ScriptDirectory(str(PROJECT / "migration")).get_heads())
-
-
-def _operation_id(route: APIRoute) -> str:
-    return f"{route.tags[0]}-{route.name}"

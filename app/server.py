@@ -32,6 +32,7 @@ def serve(host: str, port: int, *, reload: bool, workers: int) -> None:
         reload=reload,
         reload_dirs=_WATCHED if reload else None,
         workers=workers,
+        log_config=None,  # app/logging.py takes care of uvicorn's lines too
         server_header=False,
         # The peer's address is what counts: nobody may choose it with X-Forwarded-For.
         proxy_headers=False,

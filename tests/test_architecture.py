@@ -126,4 +126,4 @@ def test_every_route_runs_in_a_transaction() -> None:
         for route in iter_route_contexts(app.routes)
         if not isinstance(route.original_route, ServiceRoute)
     }
-    assert others == {"/openapi.json", "/docs", "/docs/oauth2-redirect", "/redoc"}
+    assert others == {"/openapi.json", "/docs", "/redoc"}

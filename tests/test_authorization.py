@@ -26,7 +26,6 @@ DECISIONS = {
     "GET /readyz": (200, 200, 200, 200),
     "GET /openapi.json": (200, 200, 200, 200),
     "GET /docs": (200, 200, 200, 200),
-    "GET /docs/oauth2-redirect": (200, 200, 200, 200),
     "GET /redoc": (200, 200, 200, 200),
     "POST /api/v1/auth/signup": (201, 201, 201, 201),
     "POST /api/v1/auth/login": (200, 200, 200, 200),

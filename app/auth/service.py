@@ -8,7 +8,7 @@ import re
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from hashlib import sha256
 from http import HTTPStatus
 from secrets import token_urlsafe
@@ -17,6 +17,7 @@ from typing import ClassVar, NamedTuple
 from sqlalchemy import ColumnElement, and_, delete, func, insert, update
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
+from structlog.contextvars import bind_contextvars
 
 from app.auth.models import LoginSession
 from app.auth.passwords import PasswordHasher
@@ -91,6 +92,7 @@ async def log_in(
     """Start a login session, or raise `InvalidCredentials`."""
     email = find_canonical_email(form.username)
     user = await users.find_user_by_email(session, email or "")
+    bind_contextvars(user_id=str(user.id) if user else None)
     hashed_password = user.hashed_password if user else users.NO_PASSWORD
     await release_connection(session)
     if not await hasher.verify(form.password, hashed_password) or user is None:
@@ -123,9 +125,10 @@ async def _start_session(session: AsyncSession, user_id: uuid.UUID, client: Clie
         address=client.address,
         user_agent=client.user_agent,
     )
-    expires_at: datetime = (
-        await session.exec(new.returning(col(LoginSession.expires_at)))
-    ).scalar_one()
+    session_id, expires_at = (
+        await session.exec(new.returning(col(LoginSession.id), col(LoginSession.expires_at)))
+    ).one()
+    bind_contextvars(session_id=str(session_id))
     await _drop_surplus_sessions(session, user_id, newest=_hash(token))
     return TokenPublic(access_token=token, expires_at=expires_at)
 
