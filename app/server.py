@@ -12,6 +12,7 @@ from fastapi import FastAPI
 
 from app.drift import log_drift
 from app.main import create_app
+from app.protocol import BoundedProtocol
 from app.settings import PROJECT
 
 _WATCHED = [str(PROJECT / "app"), str(PROJECT / "migration")]
@@ -32,6 +33,7 @@ def serve(host: str, port: int, *, reload: bool, workers: int) -> None:
         reload=reload,
         reload_dirs=_WATCHED if reload else None,
         workers=workers,
+        http=BoundedProtocol,
         log_config=None,  # app/logging.py takes care of uvicorn's lines too
         server_header=False,
         # The peer's address is what counts: nobody may choose it with X-Forwarded-For.
