@@ -67,6 +67,8 @@ def run(
     """Serve the API."""
     settings = read_settings()
     check_port(host, port)
+    if settings.metrics_port:
+        check_port(host, settings.metrics_port)
     in_production = settings.environment == "production"
     configure_logging(as_json=in_production, level=settings.log_level)
     with _database(settings) as url:
@@ -80,7 +82,8 @@ def run(
         typer.echo(f"Database:  {url.database} on {where}")
         if settings.serves_docs:
             typer.echo(f"API docs:  http://{host}:{port}/docs")
-        serve(host, port, reload=reload, workers=workers)
+        metrics_port = settings.metrics_port
+        serve(host, port, reload=reload, workers=workers, metrics_port=metrics_port)
 
 
 @cli.command()

@@ -3,9 +3,9 @@
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final, TypeVar, cast
 
-from sqlalchemy import URL, make_url
+from sqlalchemy import URL, QueuePool, make_url
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.event import listen
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError
@@ -121,6 +121,10 @@ class Database:
                     raise
                 return result
         raise AssertionError("unreachable")
+
+    @property
+    def connections_in_use(self) -> int:
+        return cast(QueuePool, self.engine.pool).checkedout()
 
     async def dispose(self) -> None:
         await self.engine.dispose()

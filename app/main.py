@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 
 from alembic.script import ScriptDirectory
 from fastapi import FastAPI
@@ -17,11 +18,14 @@ from app.events import LastResort, RequestEvents
 from app.health import router as health_router
 from app.items.router import router as items_router
 from app.logging import configure_logging
+from app.mail.backlog import count_due_mails, get_age_of_oldest_mail
+from app.metrics import RequestMetrics, Sample, sampling
 from app.middleware import BodyLimit, ResponseHeaders
 from app.models import load_models
 from app.openapi import DocumentedAPI
 from app.routing import name_operation
 from app.settings import PROJECT, Settings, read_settings
+from app.telemetry import conceal_requests, configure_telemetry
 from app.users.router import router as users_router
 
 API = "/api/v1"
@@ -36,7 +40,8 @@ class Service(DocumentedAPI):
         if settings.cors_origins:
             app = _allow_origins(app, settings.cors_origins)
         in_production = settings.environment == "production"
-        return ResponseHeaders(RequestEvents(app), only_https=in_production)
+        observe = RequestMetrics().observe if settings.metrics_port else None
+        return ResponseHeaders(RequestEvents(app, observe), only_https=in_production)
 
 
 def _allow_origins(app: ASGIApp, origins: tuple[str, ...]) -> ASGIApp:
@@ -61,6 +66,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         version="0.1.0",
         lifespan=lifespan,
         redirect_slashes=False,
+        telemetry=configure_telemetry(),
         openapi_url=None,  # app/docs.py serves it, and pages that show it
         generate_unique_id_function=name_operation,
         responses={422: problem_response("The request is not valid")},
@@ -80,6 +86,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 @asynccontextmanager
 async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     """Open what lasts as long as the process, and close it."""
+    conceal_requests()
     settings: Settings = app.state.settings
     app.state.revisions = find_revisions()
     app.state.hasher = PasswordHasher(
@@ -88,10 +95,30 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     with database_url(settings.given_database_url) as url:
         app.state.database = Database(url, pool_size=settings.database_pool_size)
         try:
-            yield
+            async with sampling(**_samples(app) if settings.metrics_port else {}):
+                yield
         finally:
             await app.state.database.dispose()
             app.state.hasher.close()
+
+
+def _samples(app: FastAPI) -> dict[str, Sample]:
+    """Name what metrics show of the process's and the database's state."""
+    database: Database = app.state.database
+    hasher: PasswordHasher = app.state.hasher
+
+    async def count_connections() -> float:
+        return database.connections_in_use
+
+    async def count_passwords() -> float:
+        return hasher.queue_length
+
+    return {
+        "connections": count_connections,
+        "passwords": count_passwords,
+        "mails": partial(database.transact, count_due_mails, read_only=True),
+        "mail_age": partial(database.transact, get_age_of_oldest_mail, read_only=True),
+    }
 
 
 def find_revisions() -> frozenset[str]:

@@ -12,6 +12,7 @@ from fastapi import FastAPI
 
 from app.drift import log_drift
 from app.main import create_app
+from app.metrics import serving_metrics
 from app.protocol import BoundedProtocol
 from app.settings import PROJECT
 
@@ -23,8 +24,13 @@ class PortTakenError(Exception):
     """Nothing can listen there; the message says where and what to do."""
 
 
-def serve(host: str, port: int, *, reload: bool, workers: int) -> None:
-    """Serve until the process is told to stop."""
+def serve(host: str, port: int, *, reload: bool, workers: int, metrics_port: int | None) -> None:
+    """Serve until the process is told to stop; metrics too, if they have a port."""
+    with serving_metrics(host, metrics_port, child_processes=reload or workers > 1):
+        _run(host, port, reload=reload, workers=workers)
+
+
+def _run(host: str, port: int, *, reload: bool, workers: int) -> None:
     uvicorn.run(
         "app.server:create_child_app",
         factory=True,
