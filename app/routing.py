@@ -29,7 +29,7 @@ class ServiceRoute(APIRoute):
         media_type = _expected_media_type(self)
 
         async def handle_in_transaction(request: Request) -> Response:
-            if media_type and not _has_media_type(request, media_type):
+            if media_type and not _can_read(request, media_type):
                 headers = {"Accept": media_type}
                 raise HTTPException(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, headers=headers)
             strict = _StrictRequest(request.scope, request.receive)
@@ -56,8 +56,11 @@ def _expected_media_type(route: APIRoute) -> str | None:
     return "application/x-www-form-urlencoded" if is_form else "application/json"
 
 
-def _has_media_type(request: Request, expected: str) -> bool:
-    """Tell whether the body is of this type; any `application/...+json` (RFC 6839) is JSON."""
+def _can_read(request: Request, expected: str) -> bool:
+    """Tell whether the body, if any, is of this type; `application/...+json` (RFC 6839) is JSON."""
+    is_empty = request.headers.get("content-length", "0") == "0"
+    if is_empty and "transfer-encoding" not in request.headers:
+        return True
     given = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     is_json = given.startswith("application/") and given.endswith("+json")
     return given == expected or (is_json and expected == "application/json")

@@ -17,6 +17,7 @@ from app.protocol import BoundedProtocol
 from app.settings import PROJECT
 
 _WATCHED = [str(PROJECT / "app"), str(PROJECT / "migration")]
+_STARTUP = 30  # seconds in which a worker must answer; on a busy machine, imports take many
 _GRACE = 25  # seconds that requests under way have to finish once the server is told to stop
 
 
@@ -45,6 +46,7 @@ def _run(host: str, port: int, *, reload: bool, workers: int) -> None:
         # The peer's address is what counts: nobody may choose it with X-Forwarded-For.
         proxy_headers=False,
         timeout_graceful_shutdown=_GRACE,
+        timeout_worker_healthcheck=_STARTUP,
     )
 
 

@@ -26,13 +26,10 @@ def conceal_requests() -> None:
 
     To be called once the provider is configured: when the application starts.
     """
-    if not _is_installed():
+    provider = trace.get_tracer_provider()
+    if not hasattr(provider, "add_span_processor"):  # the packages are absent, or not asked for
         return
-    from opentelemetry.sdk.trace import (  # noqa: PLC0415  # installed, or not
-        Span,
-        SpanProcessor,
-        TracerProvider,
-    )
+    from opentelemetry.sdk.trace import Span, SpanProcessor  # noqa: PLC0415
 
     class Concealment(SpanProcessor):
         def on_start(self, span: Span, parent_context: Context | None = None) -> None:  # noqa: ARG002
@@ -40,5 +37,4 @@ def conceal_requests() -> None:
                 if span.attributes and name in span.attributes:
                     span.set_attribute(name, "")
 
-    if isinstance(provider := trace.get_tracer_provider(), TracerProvider):
-        provider.add_span_processor(Concealment())
+    provider.add_span_processor(Concealment())

@@ -38,15 +38,13 @@ def running_collector() -> Iterator[tuple[str, "Queue[bytes]"]]:
         thread.join()
 
 
-def test_spans_of_all_workers_hold_no_path_and_no_query(empty_database: URL) -> None:
+def test_spans_hold_no_path_and_no_query(empty_database: URL) -> None:
     canary, url = "canary-4711", libpq_uri(empty_database)
     spans: dict[str, int] = {}
     sent = b""
     with (
         running_collector() as (endpoint, received),
         running_app(
-            "--workers",
-            "2",
             DATABASE_URL=url,
             OTEL_EXPORTER_OTLP_ENDPOINT=endpoint,
             OTEL_METRICS_EXPORTER="none",
