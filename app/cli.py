@@ -31,8 +31,10 @@ from app.diagram import draw_schema
 from app.embedded import EmbeddedServerError
 from app.errors import ServiceError
 from app.health import check_revision
-from app.main import create_app, create_hasher, create_mail_worker, find_revisions
+from app.logging import configure_logging
+from app.main import create_app, find_revisions
 from app.models import load_models
+from app.parts import create_hasher, create_mail_worker
 from app.seed import seed as add_demo_data
 from app.server import PortTakenError, check_port, serve
 from app.settings import PROJECT, Settings, SettingsError, read_settings
@@ -66,16 +68,25 @@ def run(
     migrate: Annotated[bool, typer.Option(help="Upgrade the database first.")] = True,
 ) -> None:
     """Serve the API."""
+    settings = read_settings()
     check_port(host, port)
-    with _database(read_settings()) as url:
+    if settings.metrics_port:
+        check_port(host, settings.metrics_port)
+    in_production = settings.environment == "production"
+    configure_logging(as_json=in_production, level=settings.log_level)
+    with _database(settings) as url:
         # The server's own processes, and Alembic, shall use this database and start no other.
         os.environ["DATABASE_URL"] = url.render_as_string(hide_password=False)
         if migrate:
-            command.upgrade(Config(PROJECT / "alembic.ini"), "head")
+            config = Config()  # without alembic.ini, which would set up logging anew
+            config.set_main_option("script_location", str(PROJECT / "migration").replace("%", "%%"))
+            command.upgrade(config, "head")
         where = url.host or url.query.get("host", "localhost")
         typer.echo(f"Database:  {url.database} on {where}")
-        typer.echo(f"API docs:  http://{host}:{port}/docs")
-        serve(host, port, reload=reload, workers=workers)
+        if settings.serves_docs:
+            typer.echo(f"API docs:  http://{host}:{port}/docs")
+        metrics_port = settings.metrics_port
+        serve(host, port, reload=reload, workers=workers, metrics_port=metrics_port)
 
 
 @cli.command()

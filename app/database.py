@@ -2,9 +2,9 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Final, TypeVar
+from typing import Final, TypeVar, cast
 
-from sqlalchemy import URL
+from sqlalchemy import URL, QueuePool
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.event import listen
 from sqlalchemy.exc import DBAPIError, IntegrityError
@@ -90,6 +90,10 @@ class Database:
                     raise
                 return result
         raise AssertionError("unreachable")
+
+    @property
+    def connections_in_use(self) -> int:
+        return cast(QueuePool, self.engine.pool).checkedout()
 
     async def dispose(self) -> None:
         await self.engine.dispose()

@@ -182,6 +182,7 @@ def _respond(
     problem = Problem(
         status=status, detail=detail, request_id=request.scope["request_id"], **defaults | members
     )
+    request.scope["problem"] = problem.code  # for the request's event
     show: Callable[[Problem, Mapping[str, str] | None], Response]
     show = request.scope.get("show_problem", _show_document)  # as a page, if its route says so
     return show(problem, headers)

@@ -1,64 +1,83 @@
 """The application: `uvicorn app.main:create_app --factory`."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, nullcontext
+from contextlib import AsyncExitStack, asynccontextmanager
 
 from alembic.script import ScriptDirectory
 from fastapi import FastAPI
-from fastapi.routing import APIRoute
+from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from app.auth.pages import router as auth_pages
-from app.auth.password_policy import PasswordPolicy
-from app.auth.passwords import PasswordHasher
-from app.auth.purge import purge_expired
 from app.auth.rate_limit import RateLimits
 from app.auth.router import router as auth_router
 from app.database import Database
 from app.database_url import database_url
+from app.docs import router as docs_router
 from app.errors import install_error_handlers, problem_response
+from app.events import LastResort, RequestEvents
 from app.health import router as health_router
 from app.items.router import router as items_router
-from app.mail.messages import Composer
-from app.mail.worker import MailWorker, running
+from app.logging import configure_logging
+from app.mail.worker import running
+from app.metrics import RequestMetrics, sampling
 from app.middleware import BodyLimit, ResponseHeaders
 from app.models import load_models
 from app.openapi import DocumentedAPI
 from app.pages.rendering import Pages
+from app.parts import NAME, create_hasher, create_mail_worker, create_samples
+from app.routing import name_operation
 from app.settings import PROJECT, Settings, read_settings
-from app.smtp import Console, SMTPOutlet
+from app.telemetry import conceal_requests, configure_telemetry
 from app.users.router import router as users_router
 
 API = "/api/v1"
-NAME = "User service"
 MAX_BODY_SIZE = 64 * 1024  # bytes
 
 
 class Service(DocumentedAPI):
     def build_middleware_stack(self) -> ASGIApp:
-        """Put what every answer carries around all else: around the answer 500 too."""
-        stack = ResponseHeaders(super().build_middleware_stack())
+        """Put what concerns every answer around all else: around the answer 500 too."""
+        settings: Settings = self.state.settings
+        app: ASGIApp = LastResort(super().build_middleware_stack())
+        if settings.cors_origins:
+            app = _allow_origins(app, settings.cors_origins)
+        observe = RequestMetrics().observe if settings.metrics_port else None
+        app = ResponseHeaders(RequestEvents(app, observe), only_https=settings.in_production)
         # Outermost, so that nobody sees another address than the client's own.
-        trusted = [*self.state.settings.trusted_proxies]
-        return ProxyHeadersMiddleware(stack, trusted)  # type: ignore[arg-type, return-value]  # uvicorn's own types say the same
+        trusted = [*settings.trusted_proxies]
+        return ProxyHeadersMiddleware(app, trusted)  # type: ignore[arg-type, return-value]  # uvicorn's own types say the same
+
+
+def _allow_origins(app: ASGIApp, origins: tuple[str, ...]) -> ASGIApp:
+    """Let pages of these origins call the API; they send the token themselves, never a cookie."""
+    return CORSMiddleware(
+        app,
+        allow_origins=origins,
+        allow_methods=("GET", "POST", "PUT", "PATCH", "DELETE"),
+        allow_headers=("Authorization", "Content-Type", "X-Request-ID"),
+        expose_headers=("X-Request-ID", "Retry-After"),
+    )
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
     """Build the application. Raises `SettingsError` if a setting is missing or wrong."""
+    settings = settings or read_settings()
+    configure_logging(as_json=settings.in_production, level=settings.log_level)
     load_models()
     app = Service(
         title=NAME,
         version="0.1.0",
         lifespan=lifespan,
         redirect_slashes=False,
-        generate_unique_id_function=_operation_id,
+        telemetry=configure_telemetry(),
+        openapi_url=None,  # app/docs.py serves it, and pages that show it
+        generate_unique_id_function=name_operation,
         responses={422: problem_response("The request is not valid")},
     )
-    app.state.settings = settings or read_settings()
-    app.state.pages = Pages(
-        service=NAME, password_min_length=app.state.settings.password_min_length
-    )
+    app.state.settings = settings
+    app.state.pages = Pages(service=NAME, password_min_length=settings.password_min_length)
     app.add_middleware(BodyLimit, size=MAX_BODY_SIZE)
     install_error_handlers(app)
     app.include_router(health_router)
@@ -66,47 +85,31 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.include_router(users_router, prefix=API)
     app.include_router(items_router, prefix=API)
     app.include_router(auth_pages)
+    if settings.serves_docs:
+        app.include_router(docs_router)
     return app
 
 
 @asynccontextmanager
 async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     """Open what lasts as long as the process, and close it."""
+    conceal_requests()
     settings: Settings = app.state.settings
     app.state.revisions = find_revisions()
     app.state.hasher = create_hasher(settings)
-    with database_url(settings.given_database_url) as url:
-        app.state.database = Database(url, pool_size=settings.database_pool_size)
-        worker = create_mail_worker(settings, app.state.database)
-        app.state.limits = RateLimits(app.state.database)
-        try:
-            async with running(worker) if settings.mail_worker else nullcontext():
-                yield
-        finally:
-            await app.state.database.dispose()
-            app.state.hasher.close()
-
-
-def create_hasher(settings: Settings) -> PasswordHasher:
-    return PasswordHasher(
-        memory=settings.password_hash_memory,
-        threads=settings.password_hash_threads,
-        policy=PasswordPolicy(min_length=settings.password_min_length, application=NAME),
-    )
-
-
-def create_mail_worker(settings: Settings, database: Database) -> MailWorker:
-    """Make what sends the mail, and tidies up each hour."""
-    server = settings.smtp_server
-    outlet = Console() if server is None else SMTPOutlet(server)
-    composer = Composer(public_url=settings.public_url, sender=settings.mail_sender)
-    return MailWorker(database, outlet, composer, tidy=purge_expired)
+    async with AsyncExitStack() as stack:
+        stack.callback(app.state.hasher.close)
+        url = stack.enter_context(database_url(settings.given_database_url))
+        database = app.state.database = Database(url, pool_size=settings.database_pool_size)
+        stack.push_async_callback(database.dispose)
+        app.state.limits = RateLimits(database)
+        if settings.mail_worker:
+            await stack.enter_async_context(running(create_mail_worker(settings, database)))
+        if settings.metrics_port:
+            await stack.enter_async_context(sampling(**create_samples(app)))
+        yield
 
 
 def find_revisions() -> frozenset[str]:
     """Return the newest revisions that this release was built with; one, unless they branch."""
     return frozenset(ScriptDirectory(str(PROJECT / "migration")).get_heads())
-
-
-def _operation_id(route: APIRoute) -> str:
-    return f"{route.tags[0]}-{route.name}"

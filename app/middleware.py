@@ -3,22 +3,35 @@
 import re
 import uuid
 from http import HTTPStatus
+from typing import Final
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
+# OWASP REST Security and HTTP Headers Cheat Sheets; an answer that has one of them keeps its own.
+_HEADERS: Final = (
+    (b"cache-control", b"no-store"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+)
+_ONLY_HTTPS: Final = (b"strict-transport-security", b"max-age=31536000; includeSubDomains")
 
 
 class ResponseHeaders:
-    """Add `X-Request-ID`, the caller's own where it is well formed, and `Cache-Control`.
+    """Add the security headers, and `X-Request-ID`: the caller's own where it is well formed.
 
     Also let HEAD be what GET is. Pure ASGI: it costs no task and no copy of the body.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, *, only_https: bool = False) -> None:
         self._app = app
+        self._headers = (*_HEADERS, _ONLY_HTTPS) if only_https else _HEADERS
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -30,9 +43,10 @@ class ResponseHeaders:
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                headers["X-Request-ID"] = request_id
-                headers.setdefault("Cache-Control", "no-store")
+                headers = message["headers"] = [*message.get("headers", ())]
+                present = {name for name, _ in headers}
+                headers.extend(each for each in self._headers if each[0] not in present)
+                headers.append((b"x-request-id", request_id.encode()))
             await send(message)
 
         await self._app(scope, receive, send_with_headers)

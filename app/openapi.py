@@ -35,4 +35,5 @@ def _add_common_errors(operation: dict[str, Any]) -> None:
         responses.setdefault("401", problem_response(text))
     if "requestBody" in operation:
         responses.setdefault("413", problem_response("The body is larger than 64 KiB."))
+        responses.setdefault("415", problem_response("The body is of another media type."))
     responses.setdefault("503", problem_response("`unavailable`: try again after `Retry-After`."))

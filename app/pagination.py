@@ -65,7 +65,9 @@ Cursor = Annotated[
 
 
 class PageQuery(BaseModel):
-    """The query parameters of a collection."""
+    """The query parameters of a collection, and no others: a misspelt `search` finds all."""
+
+    model_config = {"extra": "forbid"}
 
     cursor: Cursor | None = Field(default=None, description="`next_cursor` of the page before")
     limit: int = Field(default=50, ge=1, le=100)

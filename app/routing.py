@@ -7,7 +7,7 @@ from math import isinf
 from typing import Annotated, Any, NoReturn
 from urllib.parse import unquote_to_bytes
 
-from fastapi import Depends, Request, Response
+from fastapi import Depends, Request, Response, params
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -26,8 +26,12 @@ class ServiceRoute(APIRoute):
 
     def get_route_handler(self) -> Callable[[Request], Awaitable[Response]]:  # type: ignore[override]  # an awaitable is all that is needed
         handle = super().get_route_handler()
+        media_type = _expected_media_type(self)
 
         async def handle_in_transaction(request: Request) -> Response:
+            if media_type and not _can_read(request, media_type):
+                headers = {"Accept": media_type}
+                raise HTTPException(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, headers=headers)
             strict = _StrictRequest(request.scope, request.receive)
 
             async def work(session: AsyncSession) -> Response:
@@ -38,6 +42,28 @@ class ServiceRoute(APIRoute):
             return await database.transact(work, read_only=request.method == "GET")
 
         return handle_in_transaction
+
+
+def name_operation(route: APIRoute) -> str:
+    """Return the `operationId`: the domain and the function, as `auth-log_in`."""
+    return f"{route.tags[0]}-{route.name}"
+
+
+def _expected_media_type(route: APIRoute) -> str | None:
+    if route.body_field is None:
+        return None
+    is_form = isinstance(route.body_field.field_info, params.Form)
+    return "application/x-www-form-urlencoded" if is_form else "application/json"
+
+
+def _can_read(request: Request, expected: str) -> bool:
+    """Tell whether the body, if any, is of this type; `application/...+json` (RFC 6839) is JSON."""
+    is_empty = request.headers.get("content-length", "0") == "0"
+    if is_empty and "transfer-encoding" not in request.headers:
+        return True
+    given = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    is_json = given.startswith("application/") and given.endswith("+json")
+    return given == expected or (is_json and expected == "application/json")
 
 
 async def get_session(request: Request) -> AsyncSession:

@@ -12,9 +12,12 @@ from fastapi import FastAPI
 
 from app.drift import log_drift
 from app.main import create_app
+from app.metrics import serving_metrics
+from app.protocol import BoundedProtocol
 from app.settings import PROJECT
 
 _WATCHED = [str(PROJECT / "app"), str(PROJECT / "migration")]
+_STARTUP = 30  # seconds in which a worker must answer; on a busy machine, imports take many
 _GRACE = 25  # seconds that requests under way have to finish once the server is told to stop
 
 
@@ -22,8 +25,13 @@ class PortTakenError(Exception):
     """Nothing can listen there; the message says where and what to do."""
 
 
-def serve(host: str, port: int, *, reload: bool, workers: int) -> None:
-    """Serve until the process is told to stop."""
+def serve(host: str, port: int, *, reload: bool, workers: int, metrics_port: int | None) -> None:
+    """Serve until the process is told to stop; metrics too, if they have a port."""
+    with serving_metrics(host, metrics_port, child_processes=reload or workers > 1):
+        _run(host, port, reload=reload, workers=workers)
+
+
+def _run(host: str, port: int, *, reload: bool, workers: int) -> None:
     uvicorn.run(
         "app.server:create_child_app",
         factory=True,
@@ -32,10 +40,13 @@ def serve(host: str, port: int, *, reload: bool, workers: int) -> None:
         reload=reload,
         reload_dirs=_WATCHED if reload else None,
         workers=workers,
+        http=BoundedProtocol,
+        log_config=None,  # app/logging.py takes care of uvicorn's lines too
         server_header=False,
         # The application does it, by its setting TRUSTED_PROXIES, whatever server runs it.
         proxy_headers=False,
         timeout_graceful_shutdown=_GRACE,
+        timeout_worker_healthcheck=_STARTUP,
     )
 
 

@@ -2,30 +2,15 @@
 
 from collections.abc import Iterator
 from email.headerregistry import Address
-from email.utils import parseaddr
-from ipaddress import ip_network
 from pathlib import Path
-from typing import Annotated, Literal, Self
-from urllib.parse import urlsplit
+from typing import Literal, Self
 
-from pydantic import (
-    AfterValidator,
-    BeforeValidator,
-    Field,
-    SecretStr,
-    ValidationError,
-    field_validator,
-    model_validator,
-)
+from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_core import ErrorDetails
-from pydantic_settings import (
-    BaseSettings,
-    NoDecode,
-    PydanticBaseSettingsSource,
-    SettingsConfigDict,
-)
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from app.secret_files import SecretFileError, SecretFiles
+from app.setting_types import SMTPURL, Networks, Origins, PublicURL, Sender, parse_sender
 from app.smtp import SMTPServer
 
 PROJECT = Path(__file__).parent.parent
@@ -33,21 +18,6 @@ PROJECT = Path(__file__).parent.parent
 
 class SettingsError(Exception):
     """A setting is missing or wrong; the message has a line for each."""
-
-
-def _split_at_commas(value: object) -> object:
-    return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
-
-
-def _be_networks(networks: tuple[str, ...]) -> tuple[str, ...]:
-    try:
-        for network in networks if networks != ("*",) else ():
-            ip_network(network)
-    except ValueError:
-        raise ValueError(
-            "should be networks such as 10.0.0.0/8,2001:db8::/32, with no bit set after the prefix"
-        ) from None
-    return networks
 
 
 class Settings(BaseSettings):
@@ -62,25 +32,29 @@ class Settings(BaseSettings):
     """Where PostgreSQL is; without it, in development, an embedded one is started."""
     database_pool_size: int = Field(default=10, ge=1, le=1000)
     """Connections of one process; a request that gets none within 3 seconds is answered 503."""
-    password_min_length: int = Field(default=15, ge=8, le=64)
-    """Code points; 15 is NIST's least for a password without a second factor (SP 800-63B-4)."""
+    password_min_length: int = Field(default=15, ge=8, le=128)
+    """Code points of a new password, at least (NIST SP 800-63B-4: 15 without a second factor)."""
     password_hash_memory: int = Field(default=47104, ge=8)
     """Argon2id memory in KiB; OWASP's first choice (Password Storage Cheat Sheet)."""
     password_hash_threads: int = Field(default=2, ge=1, le=64)
     """Passwords hashed at the same time by one process; each needs the memory above."""
-
-    trusted_proxies: Annotated[
-        tuple[str, ...], NoDecode, BeforeValidator(_split_at_commas), AfterValidator(_be_networks)
-    ] = ()
-    """Whose X-Forwarded-For and X-Forwarded-Proto are believed; anybody else's are ignored."""
-    public_url: str = "http://127.0.0.1:8000"
+    public_url: PublicURL = "http://127.0.0.1:8000"
     """Where people reach the service: the links in mail lead there. Without a `/` at its end."""
-    smtp_url: SecretStr | None = None
+    trusted_proxies: Networks = ()
+    """Whose X-Forwarded-For and X-Forwarded-Proto are believed; anybody else's are ignored."""
+    cors_origins: Origins = ()
+    """Origins whose pages may call the API from a browser, as `https://app.example.com`."""
+    docs_enabled: bool | None = None
+    """Whether /docs, /redoc and /openapi.json are served; unset: in development only."""
+    smtp_url: SMTPURL | None = None
     """The server that takes mail; without it, in development, mail is printed."""
-    mail_from: str = "User service <no-reply@localhost>"
+    mail_from: Sender = "User service <no-reply@localhost>"
     """The sender of all mail: an address, or a name with it."""
     mail_worker: bool = True
     """Whether this process sends mail too; if not, `app worker` does."""
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    metrics_port: int | None = Field(default=None, ge=1, le=65535)
+    """Where `app run` serves metrics for Prometheus, on its own host; unset: nowhere."""
 
     @classmethod
     def settings_customise_sources(
@@ -104,36 +78,23 @@ class Settings(BaseSettings):
 
     @property
     def mail_sender(self) -> Address:
-        return _parse_sender(self.mail_from)
+        return parse_sender(self.mail_from)
 
-    @field_validator("public_url")
-    @classmethod
-    def _check_public_url(cls, value: str) -> str:
-        parts = urlsplit(value)
-        if parts.scheme not in {"http", "https"} or not parts.hostname or {"?", "#"} & {*value}:
-            raise ValueError("it looks like https://app.example.com")
-        return value.rstrip("/")
+    @property
+    def in_production(self) -> bool:
+        return self.environment == "production"
 
-    @field_validator("smtp_url")
-    @classmethod
-    def _check_smtp_url(cls, value: SecretStr | None) -> SecretStr | None:
-        if value is not None:
-            SMTPServer.parse(value.get_secret_value())
-        return value
-
-    @field_validator("mail_from")
-    @classmethod
-    def _check_mail_from(cls, value: str) -> str:
-        _parse_sender(value)
-        return value
+    @property
+    def serves_docs(self) -> bool:
+        return not self.in_production if self.docs_enabled is None else self.docs_enabled
 
     @model_validator(mode="after")
-    def _require_in_production(self) -> Self:
-        if self.environment == "production" and (missing := [*self._find_missing()]):
+    def _be_fit_for_production(self) -> Self:
+        if self.in_production and (missing := [*self._find_unfit()]):
             raise ValueError("\n".join(missing))
         return self
 
-    def _find_missing(self) -> Iterator[str]:
+    def _find_unfit(self) -> Iterator[str]:
         """Say what production needs, and development has a default for that is of no use there."""
         if self.database_url is None:
             yield "DATABASE_URL is required in production: postgresql://user:password@host/database"
@@ -145,13 +106,8 @@ class Settings(BaseSettings):
             yield "MAIL_FROM is required in production: User service <no-reply@example.com>"
         if "*" in self.trusted_proxies:
             yield "TRUSTED_PROXIES cannot be * in production: anybody could choose their address"
-
-
-def _parse_sender(text: str) -> Address:
-    name, address = parseaddr(text)
-    if not text.isprintable() or not address.isascii() or not all(address.rpartition("@")):
-        raise ValueError("it looks like User service <no-reply@example.com>")
-    return Address(name, addr_spec=address)
+        if "*" in self.cors_origins:
+            yield "CORS_ORIGINS must name the origins in production; * is any"
 
 
 def read_settings() -> Settings:

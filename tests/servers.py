@@ -4,6 +4,7 @@ import os
 import queue
 import re
 import shutil
+import socket
 import subprocess
 import sys
 import threading
@@ -59,6 +60,12 @@ class Server:
                 if match := re.search(pattern, line):
                     found[pattern] = match[match.lastindex or 0]
         return [found[pattern] for pattern in patterns]
+
+
+def find_free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port: int = free.getsockname()[1]
+    return port
 
 
 @contextmanager

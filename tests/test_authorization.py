@@ -35,7 +35,6 @@ DECISIONS = {
     "GET /readyz": (200, 200, 200, 200),
     "GET /openapi.json": (200, 200, 200, 200),
     "GET /docs": (200, 200, 200, 200),
-    "GET /docs/oauth2-redirect": (200, 200, 200, 200),
     "GET /redoc": (200, 200, 200, 200),
     "GET /set-password": (200, 200, 200, 200),
     "POST /set-password": (200, 200, 200, 200),

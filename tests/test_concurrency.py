@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from fastapi import FastAPI
+from fastapi.responses import StreamingResponse
 from httpx2 import AsyncClient, Response
 from psycopg import AsyncConnection
 from pydantic import Secret
@@ -359,3 +360,24 @@ async def test_asvs_13_1_3_strangers_wait_no_longer_than_others(live_app: FastAP
         with pytest.raises(Unavailable):
             await asyncio.wait_for(limits.consume(PER_NETWORK.use("192.0.2.1")), 10)
     await limits.consume(PER_NETWORK.use("192.0.2.1"))
+
+
+async def test_asvs_16_5_4_answer_that_breaks_off_closes_the_connection(
+    live_app: FastAPI, port: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def break_off() -> AsyncIterator[str]:
+        yield "begun"
+        raise ValueError("no end")
+
+    @live_app.get("/stream", tags=["test"])
+    async def stream() -> StreamingResponse:
+        return StreamingResponse(break_off())
+
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(b"GET /stream HTTP/1.1\r\nHost: test\r\n\r\n")
+    answer = await asyncio.wait_for(reader.read(), timeout=10)
+    writer.close()
+    await writer.wait_closed()
+    assert answer.startswith(b"HTTP/1.1 200 ")
+    assert answer.endswith(b"begun\r\n")  # and no last chunk
+    assert capsys.readouterr().err.count("ValueError: no end") == 1

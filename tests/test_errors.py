@@ -52,12 +52,6 @@ async def test_unknown_method_is_a_problem(client: AsyncClient) -> None:
     assert answer.headers["allow"] == "GET"
 
 
-async def test_malformed_multipart_form_is_a_problem(client: AsyncClient) -> None:
-    headers = {"Content-Type": "multipart/form-data"}
-    answer = await client.post("/api/v1/auth/login", content=b"--", headers=headers)
-    read_problem(answer, 400, "bad_request")
-
-
 async def test_validation_error_names_each_field_without_its_input(client: AsyncClient) -> None:
     password = "canary" * 30
     body = {"email": "canary", "password": password, "full_name": 4711, "canary-4711": "canary"}

@@ -6,6 +6,7 @@ from httpx2 import AsyncClient
 from sqlmodel import func, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from app.events import LastResort, RequestEvents
 from app.main import MAX_BODY_SIZE
 from app.middleware import BodyLimit, ResponseHeaders
 from app.users.models import User
@@ -95,7 +96,9 @@ async def test_body_limit_ignores_a_length_that_is_no_number(client: AsyncClient
     read_problem(answer, 422, "unprocessable_content")
 
 
-@pytest.mark.parametrize("middleware", [ResponseHeaders, lambda app: BodyLimit(app, 1)])
+@pytest.mark.parametrize(
+    "middleware", [ResponseHeaders, RequestEvents, LastResort, lambda app: BodyLimit(app, 1)]
+)
 async def test_middleware_leaves_other_protocols_alone(middleware: type[ResponseHeaders]) -> None:
     passed: list[object] = []
 

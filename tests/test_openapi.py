@@ -28,7 +28,7 @@ def test_operation_documents_its_errors_as_problems(operation: dict[str, Any]) -
     }
     assert errors.keys() >= {"422", "503"}
     assert ("401" in errors) >= ("security" in operation)
-    assert ("413" in errors) == ("requestBody" in operation)
+    assert ("413" in errors) == ("415" in errors) == ("requestBody" in operation)
     for answer in errors.values():
         assert answer["content"] == PROBLEM
         assert answer["description"]

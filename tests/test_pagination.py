@@ -112,6 +112,7 @@ async def test_page_has_fifty_rows_unless_told(
         ("cursor=", "cursor"),
         ("cursor=ffffffffffffffffffffffffffffffff", "cursor"),
         ("search=", "search"),
+        ("serach=canary", "serach"),
         ("search=canary%00", "search"),
         ("search=canary%1b", "search"),
         ("search=canary%0a", "search"),

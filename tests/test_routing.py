@@ -1,3 +1,5 @@
+from uuid import uuid4
+
 import pytest
 from httpx2 import AsyncClient
 from sqlmodel import func, select
@@ -67,13 +69,40 @@ async def test_hundred_thousand_nested_brackets_are_too_large(user_client: Async
     read_problem(answer, 413, "content_too_large")
 
 
-@pytest.mark.parametrize("content_type", [None, "text/plain", "application/xml", "json"])
+@pytest.mark.parametrize(
+    "content_type",
+    [None, "", "text/plain", "application/xml", "json", "application/jsonp", "text/x+json"],
+)
+@pytest.mark.parametrize("method", ["POST", "PATCH"])
 async def test_body_of_another_type_is_refused(
-    user_client: AsyncClient, content_type: str | None
+    user_client: AsyncClient, method: str, content_type: str | None
 ) -> None:
-    headers = {"Content-Type": content_type} if content_type else {}
+    headers = {} if content_type is None else {"Content-Type": content_type}
+    path = ITEMS if method == "POST" else f"{ITEMS}/{uuid4()}"
+    answer = await user_client.request(method, path, content=b'{"title": "A"}', headers=headers)
+    read_problem(answer, 415, "unsupported_media_type")
+    assert answer.headers["accept"] == "application/json"
+
+
+@pytest.mark.parametrize("content_type", ["Application/JSON ; a=b", "application/merge-patch+json"])
+async def test_body_of_any_json_type_is_taken(user_client: AsyncClient, content_type: str) -> None:
+    headers = {"Content-Type": content_type}
     answer = await user_client.post(ITEMS, content=b'{"title": "A"}', headers=headers)
-    read_problem(answer, 422, "unprocessable_content")
+    assert answer.status_code == 201, answer.text
+
+
+@pytest.mark.parametrize("content_type", ["multipart/form-data; boundary=a", "application/json"])
+async def test_form_of_another_type_is_refused(client: AsyncClient, content_type: str) -> None:
+    headers = {"Content-Type": content_type}
+    answer = await client.post("/api/v1/auth/login", content=b"--a--", headers=headers)
+    read_problem(answer, 415, "unsupported_media_type")
+    assert answer.headers["accept"] == "application/x-www-form-urlencoded"
+
+
+async def test_route_without_a_body_ignores_the_type(user_client: AsyncClient) -> None:
+    headers = {"Content-Type": "text/plain"}
+    answer = await user_client.post("/api/v1/auth/logout", content=b"a", headers=headers)
+    assert answer.status_code == 204
 
 
 async def test_strict_request_takes_all_of_unicode(user_client: AsyncClient) -> None:

@@ -198,3 +198,44 @@ def test_env_example_names_every_setting_and_no_other() -> None:
 def test_env_example_gives_the_defaults() -> None:
     example = Settings(_env_file=ROOT / ".env.example")
     assert example == Settings(_env_file=None)
+
+
+def test_cors_origins_are_comma_separated(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CORS_ORIGINS", "https://a.example, http://[::1]:3000")
+    assert read_settings().cors_origins == ("https://a.example", "http://[::1]:3000")
+
+
+@pytest.mark.parametrize("origins", ["a.example", "https://a.example/", "https://a.example,"])
+def test_cors_origins_are_a_scheme_and_a_host(
+    monkeypatch: pytest.MonkeyPatch, origins: str
+) -> None:
+    monkeypatch.setenv("CORS_ORIGINS", origins)
+    with pytest.raises(SettingsError, match=r"CORS_ORIGINS: .* such as https://app\.example\.com"):
+        read_settings()
+
+
+def test_cors_origins_are_named_in_production(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", "postgresql://db/app")
+    monkeypatch.setenv("CORS_ORIGINS", "*")
+    assert read_settings().cors_origins == ("*",)
+    monkeypatch.setenv("ENVIRONMENT", "production")
+    with pytest.raises(SettingsError, match="CORS_ORIGINS must name the origins in production"):
+        read_settings()
+
+
+@pytest.mark.parametrize(
+    ("environment", "enabled", "expected"),
+    [
+        ("development", "", True),
+        ("development", "false", False),
+        ("production", "", False),
+        ("production", "true", True),
+    ],
+)
+def test_docs_are_served_in_development_unless_set(
+    monkeypatch: pytest.MonkeyPatch, environment: str, enabled: str, *, expected: bool
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", "postgresql://db/app")
+    monkeypatch.setenv("ENVIRONMENT", environment)
+    monkeypatch.setenv("DOCS_ENABLED", enabled)
+    assert read_settings().serves_docs is expected

@@ -6,6 +6,7 @@ from typing import Annotated, ClassVar
 
 from fastapi import Depends, Request
 from fastapi.security import OAuth2PasswordBearer
+from structlog.contextvars import bind_contextvars
 
 from app.auth.passwords import PasswordHasher
 from app.auth.rate_limit import (
@@ -41,7 +42,9 @@ async def get_current_login(
 ) -> Login:
     if not token:
         raise NotAuthenticated
-    return await authenticate(session, token)
+    login = await authenticate(session, token)
+    bind_contextvars(user_id=str(login.user.id), session_id=str(login.session_id))
+    return login
 
 
 CurrentLogin = Annotated[Login, Depends(get_current_login)]

@@ -9,6 +9,7 @@ from sqlalchemy import func, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
+from structlog.contextvars import bind_contextvars
 
 from app.auth.models import KnownDevice, LoginSession
 from app.auth.passwords import PasswordHasher
@@ -66,6 +67,7 @@ async def log_in(
     async with limits.turn():
         account = await _find_account(session, email)
         await release_connection(session)
+    bind_contextvars(user_id=str(account.user_id) if account.user_id else None)
     uses = _limit(email or form.username, account, client)
     await limits.consume(*uses)
     is_right, new_hash = await hasher.verify_and_update(form.password, account.hashed_password)

@@ -31,7 +31,12 @@ class PasswordHasher:
         self._hasher = PasswordHash([argon2id, _ImportedBcrypt()])
         self._nobodys = self._hasher.hash("the password of no user")
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="password")
-        self._places = threads * (1 + _WAITING_PER_THREAD)
+        self._places = self._all_places = threads * (1 + _WAITING_PER_THREAD)
+
+    @property
+    def queue_length(self) -> int:
+        """How many passwords are being hashed, or wait for it."""
+        return self._all_places - self._places
 
     async def hash_new(
         self, password: Secret[str], *, field: str, about: Iterable[str | None]

@@ -8,7 +8,7 @@ import re
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from hashlib import sha256
 from http import HTTPStatus
 from secrets import token_urlsafe
@@ -17,6 +17,7 @@ from typing import ClassVar, NamedTuple
 from sqlalchemy import ColumnElement, and_, delete, func, insert, update
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
+from structlog.contextvars import bind_contextvars
 
 from app.auth.models import LoginSession
 from app.auth.passwords import PasswordHasher
@@ -111,9 +112,10 @@ async def start_session(session: AsyncSession, user_id: uuid.UUID, client: Clien
         address=client.address,
         user_agent=client.user_agent,
     )
-    expires_at: datetime = (
-        await session.exec(new.returning(col(LoginSession.expires_at)))
-    ).scalar_one()
+    session_id, expires_at = (
+        await session.exec(new.returning(col(LoginSession.id), col(LoginSession.expires_at)))
+    ).one()
+    bind_contextvars(session_id=str(session_id))
     await _drop_surplus_sessions(session, user_id, newest=_hash(token))
     return TokenPublic(access_token=token, expires_at=expires_at)
 

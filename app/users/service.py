@@ -9,6 +9,7 @@ from sqlalchemy import delete
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
+from structlog.contextvars import bind_contextvars
 
 from app.database import violates
 from app.errors import Conflict, NotFound
@@ -43,6 +44,7 @@ async def create_user(
         if violates(error, "ix_user_email"):
             raise EmailTaken from error
         raise
+    bind_contextvars(created_user_id=str(user.id))
     return user
 
 

@@ -14,7 +14,7 @@ from sqlmodel import col, func, select, update
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from app.auth.models import LoginSession
-from app.main import create_hasher
+from app.parts import create_hasher
 from app.settings import Settings
 from app.users.models import User
 from tests.factories import (

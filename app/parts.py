@@ -1,0 +1,53 @@
+"""What lasts as long as the process, built from the settings."""
+
+from functools import partial
+
+from fastapi import FastAPI
+
+from app.auth.password_policy import PasswordPolicy
+from app.auth.passwords import PasswordHasher
+from app.auth.purge import purge_expired
+from app.database import Database
+from app.mail.backlog import count_due_mails, get_age_of_oldest_mail
+from app.mail.messages import Composer
+from app.mail.worker import MailWorker
+from app.metrics import Sample
+from app.settings import Settings
+from app.smtp import Console, SMTPOutlet
+
+NAME = "User service"
+
+
+def create_hasher(settings: Settings) -> PasswordHasher:
+    return PasswordHasher(
+        memory=settings.password_hash_memory,
+        threads=settings.password_hash_threads,
+        policy=PasswordPolicy(min_length=settings.password_min_length, application=NAME),
+    )
+
+
+def create_mail_worker(settings: Settings, database: Database) -> MailWorker:
+    """Make what sends the mail, and tidies up each hour."""
+    server = settings.smtp_server
+    outlet = Console() if server is None else SMTPOutlet(server)
+    composer = Composer(public_url=settings.public_url, sender=settings.mail_sender)
+    return MailWorker(database, outlet, composer, tidy=purge_expired)
+
+
+def create_samples(app: FastAPI) -> dict[str, Sample]:
+    """Name what metrics show of the process's and the database's state."""
+    database: Database = app.state.database
+    hasher: PasswordHasher = app.state.hasher
+
+    async def count_connections() -> float:
+        return database.connections_in_use
+
+    async def count_passwords() -> float:
+        return hasher.queue_length
+
+    return {
+        "connections": count_connections,
+        "passwords": count_passwords,
+        "mails": partial(database.transact, count_due_mails, read_only=True),
+        "mail_age": partial(database.transact, get_age_of_oldest_mail, read_only=True),
+    }

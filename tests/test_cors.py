@@ -1,0 +1,89 @@
+"""Which pages a browser lets call the API, and what they may read."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+from fastapi import FastAPI
+from httpx2 import AsyncClient
+
+from app.main import create_app
+from app.settings import Settings
+from tests.conftest import new_client
+from tests.problems import read_problem
+
+ORIGIN = "https://app.example.com"
+PREFLIGHT = {"Origin": ORIGIN, "Access-Control-Request-Method": "PATCH"}
+
+
+@pytest.fixture
+def app() -> FastAPI:
+    app = create_app(Settings(_env_file=None, cors_origins=f"{ORIGIN}, http://localhost:3000"))
+    app.state.database = None  # its use is a fault
+    return app
+
+
+@pytest.fixture
+async def without_origins() -> AsyncIterator[AsyncClient]:
+    async with new_client(create_app(Settings(_env_file=None))) as client:
+        yield client
+
+
+async def test_asvs_3_4_2_preflight_lets_a_listed_origin_send_what_the_api_needs(
+    client: AsyncClient,
+) -> None:
+    headers = PREFLIGHT | {"Access-Control-Request-Headers": "authorization,content-type"}
+    answer = await client.options("/api/v1/users/me", headers=headers)
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["access-control-allow-origin"] == ORIGIN
+    assert "PATCH" in answer.headers["access-control-allow-methods"]
+    assert "Authorization" in answer.headers["access-control-allow-headers"]
+    assert "access-control-allow-credentials" not in answer.headers
+    assert "Origin" in answer.headers["vary"]
+    assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        {"Origin": "https://evil.example.com"},
+        {"Origin": "null"},
+        {"Origin": f"{ORIGIN}.evil.example"},
+        {"Access-Control-Request-Method": "TRACE"},
+        {"Access-Control-Request-Headers": "x-other"},
+    ],
+)
+async def test_asvs_3_4_2_preflight_refuses_all_else(
+    client: AsyncClient, header: dict[str, str]
+) -> None:
+    answer = await client.options("/api/v1/users/me", headers=PREFLIGHT | header)
+    assert answer.status_code == 400
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "code"),
+    [
+        ("GET", "/nowhere", 404, "not_found"),
+        ("PUT", "/healthz", 405, "method_not_allowed"),
+        ("POST", "/api/v1/items", 415, "unsupported_media_type"),
+        ("GET", "/api/v1/items", 500, "internal_server_error"),
+    ],
+)
+async def test_errors_can_be_read_by_a_listed_origin_only(
+    client: AsyncClient, method: str, path: str, status: int, code: str
+) -> None:
+    body = b"{}" if method == "POST" else b""
+    answer = await client.request(method, path, content=body, headers={"Origin": ORIGIN})
+    read_problem(answer, status, code)
+    assert answer.headers["access-control-allow-origin"] == ORIGIN
+    assert answer.headers["access-control-expose-headers"] == "X-Request-ID, Retry-After"
+    headers = {"Origin": "https://evil.example.com"}
+    answer = await client.request(method, path, content=body, headers=headers)
+    read_problem(answer, status, code)
+    assert "access-control-allow-origin" not in answer.headers
+
+
+async def test_no_origin_is_allowed_by_default(without_origins: AsyncClient) -> None:
+    answer = await without_origins.options("/api/v1/users/me", headers=PREFLIGHT)
+    read_problem(answer, 405, "method_not_allowed")
+    answer = await without_origins.get("/nowhere", headers={"Origin": ORIGIN})
+    assert not [name for name in answer.headers if name.startswith("access-control-")]
