@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import psycopg
@@ -221,6 +222,12 @@ async def live_session(live_app: FastAPI) -> AsyncIterator[AsyncSession]:
 async def live_client(live_app: FastAPI) -> AsyncIterator[AsyncClient]:
     async with new_client(live_app) as client:
         yield client
+
+
+def production_settings(**settings: Any) -> Settings:
+    """Return settings of production, with what is required there; nothing of it is reached."""
+    required = {"environment": "production", "database_url": "postgresql://nowhere.example/app"}
+    return Settings(_env_file=None, **required | settings)
 
 
 def new_client(app: FastAPI) -> AsyncClient:
