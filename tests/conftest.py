@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import psycopg
@@ -231,6 +232,18 @@ async def live_session(live_app: FastAPI) -> AsyncIterator[AsyncSession]:
 async def live_client(live_app: FastAPI) -> AsyncIterator[AsyncClient]:
     async with new_client(live_app) as client:
         yield client
+
+
+def production_settings(**settings: Any) -> Settings:
+    """Return settings of production, with what is required there; nothing of it is reached."""
+    required = {
+        "environment": "production",
+        "database_url": "postgresql://nowhere.example/app",
+        "public_url": "https://app.example.com",
+        "smtp_url": "smtp://nowhere.example",
+        "mail_from": "no-reply@example.com",
+    }
+    return Settings(_env_file=None, **required | settings)
 
 
 def new_client(app: FastAPI, address: str = "127.0.0.1") -> AsyncClient:

@@ -7,11 +7,10 @@ from typing import Any
 import pytest
 from fastapi import FastAPI
 from httpx2 import AsyncClient, Response
-from pydantic import SecretStr
 
 from app.main import MAX_BODY_SIZE, create_app
 from app.settings import Settings
-from tests.conftest import new_client
+from tests.conftest import new_client, production_settings
 from tests.factories import HASHER
 from tests.problems import read_problem
 from tests.test_authorization import BODIES, ROUTES
@@ -44,11 +43,7 @@ class NoDatabase:
 @pytest.fixture
 def app() -> FastAPI:
     """The service in production, with the pages of its documentation."""
-    url = SecretStr("postgresql://nowhere.example/app")
-    settings = Settings(
-        _env_file=None, environment="production", database_url=url, docs_enabled=True
-    )
-    app = create_app(settings)
+    app = create_app(production_settings(docs_enabled=True))
     app.state.database = NoDatabase(broken=False)
     app.state.hasher = HASHER
     return app
@@ -133,8 +128,7 @@ async def test_page_of_the_documentation_has_a_policy_of_its_own(
 
 
 async def test_asvs_13_4_documentation_is_off_in_production() -> None:
-    url = SecretStr("postgresql://nowhere.example/app")
-    app = create_app(Settings(_env_file=None, environment="production", database_url=url))
+    app = create_app(production_settings())
     async with new_client(app) as client:
         for path in ("/docs", "/redoc", "/openapi.json", "/metrics", "/docs/oauth2-redirect"):
             read_problem(await client.get(path), 404, "not_found")

@@ -198,24 +198,10 @@ async def test_log_in_refuses_an_invalid_form(client: AsyncClient, form: dict[st
 
 
 @pytest.mark.parametrize(
-    ("content_type", "content"),
-    [
-        ("application/x-www-form-urlencoded", b"username=%ff&password=%ed%a0%80"),
-        ("application/x-www-form-urlencoded", b"username=\xff&password=\xff"),
-        (
-            "multipart/form-data; boundary=x; charset=unicode_escape",
-            b'--x\r\nContent-Disposition: form-data; name="username"\r\n\r\n\\ud800\r\n--x--\r\n',
-        ),
-        (
-            "multipart/form-data; boundary=x",
-            b"--x\r\nContent-Disposition: form-data; name=username; filename=f\r\n\r\n\r\n--x--",
-        ),
-    ],
+    "content", [b"username=%ff&password=%ed%a0%80", b"username=\xff&password=\xff"]
 )
-async def test_log_in_refuses_text_that_is_not_unicode(
-    client: AsyncClient, content_type: str, content: bytes
-) -> None:
-    headers = {"Content-Type": content_type}
+async def test_log_in_refuses_text_that_is_not_unicode(client: AsyncClient, content: bytes) -> None:
+    headers = {"Content-Type": "application/x-www-form-urlencoded"}
     answer = await client.post(f"{AUTH}/login", content=content, headers=headers)
     assert answer.status_code in {400, 401, 422}
     read_problem(answer, answer.status_code, answer.json()["code"])
