@@ -77,12 +77,11 @@ async def log_in(
     if not await lock_user(session, user_id, account.hashed_password):
         raise InvalidCredentials
     if new_hash:
-        user = update(User).where(col(User.id) == user_id)
-        await session.exec(user.values(hashed_password=new_hash))
+        await _replace_hash(session, user_id, new_hash)
     if await _remember_device(session, user_id, client):
         await mail.enqueue(session, "new_login", user_id=str(user_id), **client._asdict())
     token = await start_session(session, user_id, client)
-    await give_back(session, uses)
+    await give_back(session, uses)  # last: other attempts wait for these rows
     return token
 
 
@@ -104,6 +103,11 @@ def _limit(name: str, account: _Account, client: Client) -> list[Use]:
     if client.network not in map(find_network, account.addresses):
         uses.append(PER_ACCOUNT.use(name))
     return uses
+
+
+async def _replace_hash(session: AsyncSession, user_id: uuid.UUID, new_hash: str) -> None:
+    user = update(User).where(col(User.id) == user_id)
+    await session.exec(user.values(hashed_password=new_hash))
 
 
 async def _remember_device(session: AsyncSession, user_id: uuid.UUID, client: Client) -> bool:
