@@ -1,7 +1,7 @@
 """Errors the service raises on purpose, and the one place where errors become HTTP (RFC 9457)."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Any, ClassVar
 
@@ -182,9 +182,15 @@ def _respond(
     problem = Problem(
         status=status, detail=detail, request_id=request.scope["request_id"], **defaults | members
     )
+    show: Callable[[Problem, Mapping[str, str] | None], Response]
+    show = request.scope.get("show_problem", _show_document)  # as a page, if its route says so
+    return show(problem, headers)
+
+
+def _show_document(problem: Problem, headers: Mapping[str, str] | None) -> Response:
     return Response(
         problem.model_dump_json(exclude_none=True),
-        status,
+        problem.status,
         headers,
         media_type="application/problem+json",
     )

@@ -9,6 +9,7 @@ from fastapi.routing import APIRoute
 from starlette.types import ASGIApp
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
+from app.auth.pages import router as auth_pages
 from app.auth.password_policy import PasswordPolicy
 from app.auth.passwords import PasswordHasher
 from app.auth.purge import purge_expired
@@ -23,6 +24,7 @@ from app.mail.worker import MailWorker, running
 from app.middleware import BodyLimit, ResponseHeaders
 from app.models import load_models
 from app.openapi import DocumentedAPI
+from app.pages.rendering import Pages
 from app.settings import PROJECT, Settings, read_settings
 from app.smtp import Console, SMTPOutlet
 from app.users.router import router as users_router
@@ -53,12 +55,16 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         responses={422: problem_response("The request is not valid")},
     )
     app.state.settings = settings or read_settings()
+    app.state.pages = Pages(
+        service=NAME, password_min_length=app.state.settings.password_min_length
+    )
     app.add_middleware(BodyLimit, size=MAX_BODY_SIZE)
     install_error_handlers(app)
     app.include_router(health_router)
     app.include_router(auth_router, prefix=API)
     app.include_router(users_router, prefix=API)
     app.include_router(items_router, prefix=API)
+    app.include_router(auth_pages)
     return app
 
 

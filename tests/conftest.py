@@ -233,5 +233,5 @@ async def live_client(live_app: FastAPI) -> AsyncIterator[AsyncClient]:
 
 def new_client(app: FastAPI, address: str = "127.0.0.1") -> AsyncClient:
     """Make a client that sees a 500 answer, as the network would, instead of the exception."""
-    transport = ASGITransport(app, raise_app_exceptions=False, client=(address, 123))
+    transport = ASGITransport(app, raise_app_exceptions=False, client=(address, 1))
     return AsyncClient(transport=transport, base_url="http://test")

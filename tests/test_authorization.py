@@ -37,6 +37,12 @@ DECISIONS = {
     "GET /docs": (200, 200, 200, 200),
     "GET /docs/oauth2-redirect": (200, 200, 200, 200),
     "GET /redoc": (200, 200, 200, 200),
+    "GET /set-password": (200, 200, 200, 200),
+    "POST /set-password": (200, 200, 200, 200),
+    "GET /confirm-email": (200, 200, 200, 200),
+    "POST /confirm-email": (200, 200, 200, 200),
+    "GET /forgot-password": (200, 200, 200, 200),
+    "POST /forgot-password": (200, 200, 200, 200),
     "POST /api/v1/auth/signup": (201, 201, 201, 201),
     "POST /api/v1/auth/login": (200, 200, 200, 200),
     "POST /api/v1/auth/logout": (401, 204, 204, 204),
@@ -69,6 +75,9 @@ CALLERS = ("anonymous", "owner", "other", "superuser")
 
 # What a route needs to succeed, where that is not nothing.
 BODIES: dict[str, dict[str, Any]] = {
+    "POST /set-password": {"data": {"token": "{reset_token}", "new_password": f"new {PASSWORD}"}},
+    "POST /confirm-email": {"data": {"token": "{verification_token}"}},
+    "POST /forgot-password": {"data": {"email": "owner@example.com"}},
     "POST /api/v1/auth/signup": {"json": {"email": "new@example.com", "password": PASSWORD}},
     "POST /api/v1/auth/login": {"data": {"username": "owner@example.com", "password": PASSWORD}},
     "POST /api/v1/auth/password-reset": {"json": {"email": "owner@example.com"}},

@@ -11,12 +11,11 @@ from app.auth.passwords import PasswordHasher
 from app.auth.rate_limit import (
     MAIL_TOKENS_PER_NETWORK,
     PER_NETWORK,
-    RESETS_PER_MAILBOX,
     SIGN_UPS_PER_MAILBOX,
     RateLimits,
     find_mailbox,
 )
-from app.auth.schemas import PasswordResetRequest, SignUp
+from app.auth.schemas import SignUp
 from app.auth.service import Client, Login, RecentLoginRequired, authenticate
 from app.errors import Forbidden, Unauthenticated
 from app.routing import SessionDep
@@ -115,16 +114,6 @@ async def limit_sign_up(
 
 
 LimitedSignUp = Annotated[SignUp, Depends(limit_sign_up)]
-
-
-async def limit_password_reset(
-    limits: LimitsDep, data: PasswordResetRequest
-) -> PasswordResetRequest:
-    await limits.consume(RESETS_PER_MAILBOX.use(find_mailbox(data.email)))
-    return data
-
-
-LimitedPasswordReset = Annotated[PasswordResetRequest, Depends(limit_password_reset)]
 
 
 async def limit_mail_tokens(limits: LimitsDep, client: ClientDep) -> None:

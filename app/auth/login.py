@@ -104,7 +104,7 @@ def _limit(name: str, account: _Account, client: Client) -> list[Use]:
 
 
 async def _remember_device(session: AsyncSession, user_id: uuid.UUID, client: Client) -> bool:
-    """Note where the user signs in; tell whether it is neither a known device nor a known network.
+    """Note where the user signs in; tell whether the device or the network is a new one.
 
     Of the first login, which has nothing to be compared with, it is not said.
     """
@@ -120,7 +120,7 @@ async def _remember_device(session: AsyncSession, user_id: uuid.UUID, client: Cl
     )
     # In one trip: what is counted is as it was before.
     total, recognized = (await session.exec(known.add_cte(remember.cte("remember")))).one()
-    return total > 0 and recognized == 0
+    return total > 0 and recognized < len(mine)
 
 
 def _find_device(client: Client) -> str:

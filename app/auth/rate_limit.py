@@ -74,9 +74,8 @@ could lock its owner out."""
 PASSWORD_CHECKS = Limit("password", burst=5, interval=timedelta(minutes=1))
 """The current password, asked of somebody who is signed in; per account."""
 SIGN_UPS_PER_MAILBOX = Limit("sign-up", burst=3, interval=timedelta(minutes=20))
-RESETS_PER_MAILBOX = Limit("reset", burst=3, interval=timedelta(minutes=20))
-CONFIRMATIONS_PER_MAILBOX = Limit("confirmation", burst=3, interval=timedelta(minutes=20))
-"""Mail to verify an address, or to change to it, which may be a stranger's."""
+LINKS_PER_MAILBOX = Limit("link", burst=3, interval=timedelta(minutes=20))
+"""Mail that anybody may have sent to an address; for each kind of it."""
 MAIL_TOKENS_PER_NETWORK = Limit("mail token", burst=20, interval=timedelta(minutes=1))
 
 

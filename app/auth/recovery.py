@@ -14,9 +14,9 @@ from sqlmodel import col
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from app.auth.passwords import PasswordHasher
-from app.auth.rate_limit import CONFIRMATIONS_PER_MAILBOX, RateLimits, find_mailbox
+from app.auth.rate_limit import LINKS_PER_MAILBOX, PER_NETWORK, RateLimits, Use, find_mailbox
 from app.auth.schemas import EmailChange, EmailConfirmation, PasswordReset, PasswordResetRequest
-from app.auth.service import Login, end_all_sessions
+from app.auth.service import Client, Login, end_all_sessions
 from app.database import release_connection, violates
 from app.mail import service as mail
 from app.users import service as users
@@ -27,8 +27,14 @@ _PASSWORD_PURPOSES: Final = (mail.PASSWORD_RESET, mail.INVITATION)
 _EMAIL_PURPOSES: Final = (mail.EMAIL_VERIFICATION, mail.EMAIL_CHANGE)
 
 
-async def request_password_reset(session: AsyncSession, data: PasswordResetRequest) -> None:
-    """Have a link sent to set a new password, if an active user has this address."""
+async def request_password_reset(
+    session: AsyncSession, limits: RateLimits, client: Client, data: PasswordResetRequest
+) -> None:
+    """Have a link sent to set a new password, if an active user has this address.
+
+    Raises `TooManyRequests`, whether or not one has.
+    """
+    await limits.consume(PER_NETWORK.use(client.network), _limit(mail.PASSWORD_RESET, data.email))
     await mail.enqueue(session, mail.PASSWORD_RESET, email=data.email)
 
 
@@ -58,7 +64,7 @@ async def request_email_verification(session: AsyncSession, limits: RateLimits, 
     """Have a link sent that verifies the user's address, unless it is; or `TooManyRequests`."""
     if user.email_verified_at is None:
         await release_connection(session)
-        await limits.consume(CONFIRMATIONS_PER_MAILBOX.use(find_mailbox(user.email)))
+        await limits.consume(_limit(mail.EMAIL_VERIFICATION, user.email))
         await mail.enqueue(session, mail.EMAIL_VERIFICATION, user_id=str(user.id))
 
 
@@ -67,10 +73,10 @@ async def request_email_change(
 ) -> None:
     """Have a link sent to the new address, which replaces the old one when it is followed.
 
-    Raises `TooManyRequests`. Whether the address has an account is told to its reader only.
+    Raises `TooManyRequests`.
     """
     await release_connection(session)
-    await limits.consume(CONFIRMATIONS_PER_MAILBOX.use(find_mailbox(data.new_email)))
+    await limits.consume(_limit(mail.EMAIL_CHANGE, data.new_email))
     await mail.withdraw_email_change(session, login.user.id)
     await mail.enqueue(session, mail.EMAIL_CHANGE, user_id=str(login.user.id), email=data.new_email)
 
@@ -101,6 +107,10 @@ async def mail_password_link(session: AsyncSession, user_id: uuid.UUID) -> None:
         await mail.enqueue(session, mail.INVITATION, user_id=str(user.id))
     else:
         await mail.enqueue(session, mail.PASSWORD_RESET, email=user.email)
+
+
+def _limit(kind: str, email: str) -> Use:
+    return LINKS_PER_MAILBOX.use(kind, find_mailbox(email))
 
 
 async def _redeem(session: AsyncSession, token: Secret[str], proof: mail.Proof) -> User:

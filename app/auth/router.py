@@ -13,7 +13,6 @@ from app.auth.dependencies import (
     CurrentLogin,
     CurrentUser,
     HasherDep,
-    LimitedPasswordReset,
     LimitedSignUp,
     LimitsDep,
     RecentLogin,
@@ -28,6 +27,7 @@ from app.auth.schemas import (
     LoginSessionPublic,
     PasswordChange,
     PasswordReset,
+    PasswordResetRequest,
     TokenPublic,
 )
 from app.auth.service import (
@@ -118,19 +118,21 @@ async def change_password(
     response_class=Response,
     responses=problems(TooManyRequests),
 )
-async def request_password_reset(session: SessionDep, data: LimitedPasswordReset) -> None:
+async def request_password_reset(
+    session: SessionDep, limits: LimitsDep, client: ClientDep, data: PasswordResetRequest
+) -> None:
     """Mail a link to set a new password, if the address has an account.
 
     The answer is the same whether or not it has one. The link works for 30 minutes.
     """
-    await recovery.request_password_reset(session, data)
+    await recovery.request_password_reset(session, limits, client, data)
 
 
 @router.post(
     "/auth/password-reset/confirm",
     status_code=status.HTTP_204_NO_CONTENT,
-    responses=problems(InvalidMailToken, TooManyRequests, Unavailable),
     dependencies=[Depends(limit_mail_tokens)],
+    responses=problems(InvalidMailToken, TooManyRequests, Unavailable),
 )
 async def reset_password(session: SessionDep, hasher: HasherDep, data: PasswordReset) -> None:
     """Set the password with the code of a mail, and sign out everywhere."""
@@ -153,8 +155,8 @@ async def request_email_verification(
 @router.post(
     "/auth/email-verification/confirm",
     status_code=status.HTTP_204_NO_CONTENT,
-    responses=problems(InvalidMailToken, EmailTaken, TooManyRequests),
     dependencies=[Depends(limit_mail_tokens)],
+    responses=problems(InvalidMailToken, EmailTaken, TooManyRequests),
 )
 async def confirm_email(session: SessionDep, data: EmailConfirmation) -> None:
     """Verify an address, or change to a new one, with the code of the mail that it got.

@@ -333,6 +333,7 @@ async def test_asvs_6_5_1_one_of_50_parallel_uses_succeeds(
 ) -> None:
     user = await make_user(live_session)
     token = await make_mail_token(live_session, user, PASSWORD_RESET)
+    # Each from a network of its own, as one is limited to fewer.
     clients = [new_client(live_app, f"192.0.2.{number}") for number in range(50)]
     statuses = await asyncio.gather(*(reset(client, token) for client in clients))
     assert sorted(statuses) == [204] + [400] * 49
