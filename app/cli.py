@@ -140,7 +140,6 @@ def worker() -> None:
     """Send the mail that is due, until told to stop; for MAIL_WORKER=false."""
     settings = read_settings()
     with _migrated_database(settings) as url:
-        typer.echo("Sending mail")
         asyncio.run(_work(url, settings))
 
 
@@ -193,6 +192,7 @@ async def _work(url: URL, settings: Settings) -> None:
     worker = create_mail_worker(settings, database)
     for each in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(each, worker.stop)
+    typer.echo("Sending mail")
     try:
         await worker.run()
     finally:

@@ -124,6 +124,9 @@ class SMTPOutlet:
             raise _judge(error.recipients[0]) from error
         except SMTPDataError as error:
             raise _judge(error) from error
+        except asyncio.CancelledError:
+            self._abandon()  # nobody waits for what the server would still say
+            raise
         except (SMTPException, OSError) as error:  # TimeoutError and SSLError are OSErrors
             self._abandon()
             raise ServerUnusable(_describe(error)) from error

@@ -30,16 +30,14 @@ def copy_repository(folder: Path) -> Path:
     return folder
 
 
-class Server:
-    """A server process; what it prints is read all the time, so that it never has to wait."""
+class Process:
+    """A process; what it prints is read all the time, so that it never has to wait."""
 
     def __init__(self, process: "subprocess.Popen[str]") -> None:
         self.process = process
         self.printed = ""  # so far
         self._lines: queue.Queue[str] = queue.Queue()
         threading.Thread(target=self._read, daemon=True).start()
-        # Without reload, the second line comes before the first.
-        self.url = self.wait_for(r"Uvicorn running on (\S+)", r"startup complete")[0]
 
     def _read(self) -> None:
         assert self.process.stdout is not None
@@ -62,6 +60,15 @@ class Server:
         return [found[pattern] for pattern in patterns]
 
 
+class Server(Process):
+    """A server that answers requests at `url`."""
+
+    def __init__(self, process: "subprocess.Popen[str]") -> None:
+        super().__init__(process)
+        # Without reload, the second line comes before the first.
+        self.url = self.wait_for(r"Uvicorn running on (\S+)", r"startup complete")[0]
+
+
 def find_free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port: int = free.getsockname()[1]
@@ -71,8 +78,23 @@ def find_free_port() -> int:
 @contextmanager
 def running_app(*options: str, folder: Path = ROOT, **environment: str) -> Iterator[Server]:
     """Run `app run` until the block ends; the process is told to stop, and waited for."""
+    with _running(["run", "--port", "0", *options], folder, environment) as process:
+        yield Server(process)
+
+
+@contextmanager
+def running_worker(**environment: str) -> Iterator[Process]:
+    """Run `app worker` until the block ends, or it has ended by itself."""
+    with _running(["worker"], ROOT, environment) as process:
+        yield Process(process)
+
+
+@contextmanager
+def _running(
+    arguments: list[str], folder: Path, environment: dict[str, str]
+) -> "Iterator[subprocess.Popen[str]]":
     with subprocess.Popen(
-        [APP, "run", "--port", "0", *options],
+        [APP, *arguments],
         cwd=folder,
         env=os.environ | _DEFAULTS | {"PYTHONPATH": str(folder)} | environment,
         stdin=subprocess.DEVNULL,
@@ -81,7 +103,7 @@ def running_app(*options: str, folder: Path = ROOT, **environment: str) -> Itera
         text=True,
     ) as process:
         try:
-            yield Server(process)
+            yield process
         finally:
             process.terminate()
             process.wait(timeout=30)

@@ -102,6 +102,11 @@ def test_create_superuser_needs_a_migrated_database(run: Run, empty_database: UR
     assert code == "app: The database has no revision; run `alembic upgrade head`"
 
 
+def test_worker_needs_a_migrated_database(run: Run, empty_database: URL) -> None:
+    code = run("worker", DATABASE_URL=libpq_uri(empty_database)).code
+    assert code == "app: The database has no revision; run `alembic upgrade head`"
+
+
 def test_seed_adds_users_with_items(run: Run, database: URL) -> None:
     arguments = ("seed", "--users", "150", "--items-per-user", "3")
     done = run(*arguments, DATABASE_URL=libpq_uri(database))

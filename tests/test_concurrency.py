@@ -84,6 +84,22 @@ async def test_commit_precedes_the_answer(
     assert missed == [0] * 10
 
 
+async def test_asvs_6_3_8_password_reset_does_the_same_for_every_address(
+    live_app: FastAPI, live_client: AsyncClient, live_session: AsyncSession
+) -> None:
+    await make_user(live_session, email="known@example.com")
+    await make_user(live_session, email="inactive@example.com", is_active=False)
+    answers = []
+    for name in ("known", "inactive", "unknown"):
+        with record_statements(live_app) as statements:
+            body = {"email": f"{name}@example.com"}
+            answer = await live_client.post(f"{API}/auth/password-reset", json=body)
+        headers = {**answer.headers} | {"x-request-id": ""}
+        answers.append((answer.status_code, answer.content, headers, statements))
+    assert answers[0] == answers[1] == answers[2]
+    assert answers[0][3]
+
+
 async def test_parallel_sign_ups_of_one_address_make_one_account(
     live_app: FastAPI, live_session: AsyncSession
 ) -> None:

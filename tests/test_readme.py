@@ -1,6 +1,8 @@
 import os
+import re
 import shutil
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -10,16 +12,25 @@ from sqlalchemy import URL
 from app.database_url import libpq_uri
 from tests.conftest import alembic_config
 from tests.documentation import follow, read_blocks
-from tests.servers import ROOT, copy_repository, running_app
+from tests.servers import ROOT, Server, copy_repository, running_app
 
 README = (ROOT / "README.md").read_text()
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="there is no curl here")
 def test_conversation(empty_database: URL, tmp_path: Path) -> None:
+    os.mkfifo(codes := tmp_path / "codes")
     with running_app(DATABASE_URL=libpq_uri(empty_database)) as server:
         page = README.replace("http://127.0.0.1:8000", server.url)
+        page, mails = re.subn("CODE=uml_.*", f"CODE=$(cat '{codes}')", page)
+        threading.Thread(target=hand_over_codes, args=(server, codes, mails), daemon=True).start()
         follow(read_blocks(page, "A conversation"), tmp_path, dict(os.environ))
+
+
+def hand_over_codes(server: Server, pipe: Path, mails: int) -> None:
+    """Give the codes of the mails that the server prints to whoever reads the pipe, each once."""
+    for _ in range(mails):
+        pipe.write_text(server.wait_for(r"\| (uml_\S+)$")[0])
 
 
 @pytest.fixture

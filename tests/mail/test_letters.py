@@ -2,6 +2,7 @@ import re
 from typing import Any
 
 import pytest
+from fastapi import FastAPI
 from httpx2 import AsyncClient
 from sqlalchemy import delete
 from sqlmodel import select
@@ -11,6 +12,7 @@ from app.mail.models import EmailToken, Outbox
 from app.mail.service import enqueue
 from app.mail.worker import MailWorker
 from app.users.models import User
+from tests.conftest import new_client
 from tests.factories import PASSWORD, make_user, reload_user
 from tests.mail.conftest import PUBLIC_URL
 from tests.smtp_server import Catcher, read_text
@@ -147,6 +149,21 @@ async def test_address_is_changed_with_the_mail_to_the_new_one(
         "The e-mail address of your account was changed",
     )
     assert "new@example.com" not in notice.as_string()
+
+
+async def test_asvs_6_3_5_login_from_a_new_device_is_told(
+    app: FastAPI, user: User, worker: MailWorker, smtp: Catcher
+) -> None:
+    form = {"username": user.email, "password": PASSWORD}
+    for address, device in (("192.0.2.1", "Known/1"), ("198.51.100.7", "<New>/2")):
+        async with new_client(app, address) as client:
+            client.headers["User-Agent"] = device
+            assert (await client.post(f"{API}/auth/login", data=form)).status_code == 200
+    await worker.deliver_due()
+    (notice,) = smtp.messages
+    assert (notice["To"], notice["Subject"]) == (user.email, "A new login to your account")
+    assert "Address: 198.51.100.7\nDevice: <New>/2\n" in read_text(notice)
+    assert "Device: &lt;New&gt;/2" in read_text(notice, "html")
 
 
 async def test_taken_address_is_told_to_its_reader_only(
