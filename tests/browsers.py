@@ -4,34 +4,37 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
-import pytest
 from playwright.sync_api import Browser, BrowserType, Error, sync_playwright
 
-_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-_ON_MACOS = "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"
-_MISSING = (
+MISSING = (
     "THE PAGES WERE NOT TRIED IN A BROWSER: there is no Chromium or Chrome here. Install one"
     " (`apt install chromium`, `playwright install chromium`), or name it in CHROMIUM."
 )
+_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+_ON_MACOS = "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"
+
+
+@cache
+def find_browser() -> str | None:
+    """Return the path of a Chromium or Chrome: the machine's own, or Playwright's."""
+    named = filter(None, [os.environ.get("CHROMIUM"), *map(shutil.which, _NAMES)])
+    if path := next(named, None):
+        return path
+    with sync_playwright() as playwright:
+        installed = (_ON_MACOS, playwright.chromium.executable_path)
+    return next((path for path in installed if Path(path).exists()), None)
 
 
 @contextmanager
 def running_browser() -> Iterator[Browser]:
-    """Run a browser until the block ends; skip the test where there is none."""
-    with sync_playwright() as playwright:
-        path = _find_browser(playwright.chromium)
-        if path is None:
-            pytest.skip(_MISSING)
-        with _launch(playwright.chromium, path) as browser:
-            yield browser
-
-
-def _find_browser(chromium: BrowserType) -> str | None:
-    paths = [os.environ.get("CHROMIUM"), *map(shutil.which, _NAMES)]
-    paths += [path for path in (_ON_MACOS, chromium.executable_path) if Path(path).exists()]
-    return next(filter(None, paths), None)
+    """Run a browser until the block ends."""
+    path = find_browser()
+    assert path, MISSING
+    with sync_playwright() as playwright, _launch(playwright.chromium, path) as browser:
+        yield browser
 
 
 def _launch(chromium: BrowserType, path: str) -> Browser:

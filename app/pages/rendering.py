@@ -52,4 +52,7 @@ class Pages:
     ) -> HTMLResponse:
         """Fill a template; every value is escaped, and one that is missing is an error."""
         html = self._environment.get_template(template).render(values)
-        return HTMLResponse(html, status, {**(headers or {}), **self._headers})
+        # What was typed may have lone surrogates, which no encoding has a place for.
+        return HTMLResponse(
+            html.encode(errors="replace"), status, {**(headers or {}), **self._headers}
+        )

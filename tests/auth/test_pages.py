@@ -29,6 +29,11 @@ FORMS = {
     "/confirm-email": {"token": TOKEN},
     "/forgot-password": {"email": "ada@example.com"},
 }
+SURROGATES = b"".join(
+    b'--x\r\nContent-Disposition: form-data; name="%s"\r\n\r\n\\ud800\r\n' % name
+    for name in (b"token", b"new_password", b"email")
+)
+SURROGATES_TYPE = {"Content-Type": "multipart/form-data; boundary=x; charset=unicode_escape"}
 FORM_TYPE = {"Content-Type": "application/x-www-form-urlencoded"}
 
 
@@ -281,6 +286,7 @@ async def test_page_refuses_what_is_no_form(client: AsyncClient) -> None:
             await client.post(path, content=b"a", headers={"Content-Type": "text/plain"}),
             await client.post(path, files=dict.fromkeys(form, b"a file")),
             await client.post(path, content=b"-", headers={"Content-Type": "multipart/form-data"}),
+            await client.post(path, content=SURROGATES, headers=SURROGATES_TYPE),
         ):
             assert 400 <= answer.status_code < 500, answer.text
 

@@ -17,12 +17,16 @@ from playwright.sync_api import Browser, ConsoleMessage, Page, Route, expect
 from sqlalchemy import URL
 
 from app.database_url import libpq_uri
-from tests.browsers import running_browser
+from tests.browsers import MISSING, find_browser, running_browser
 from tests.factories import PASSWORD
 from tests.servers import Server, running_app
 from tests.smtp_server import Catcher, read_text, running_smtp_server
 
+if find_browser() is None:
+    pytest.skip(MISSING, allow_module_level=True)
+
 NEW_PASSWORD = f"new {PASSWORD}"
+PATIENCE = 30_000  # ms; a machine may be busy with other tests
 T = TypeVar("T")
 _numbers = count(1)
 
@@ -89,6 +93,7 @@ class Site(NamedTuple):
 
 @pytest.fixture(scope="module")
 def site(create_database: Callable[[], URL]) -> Iterator[Site]:
+    expect.set_options(timeout=PATIENCE)
     with running_browser() as browser:
         database = libpq_uri(create_database())
         with (
@@ -112,7 +117,7 @@ def open_page(site: Site) -> Iterator[Callable[..., Page]]:
     def open_page(path: str, **options: Any) -> Page:
         context = site.browser.new_context(base_url=site.server.url, **options)
         contexts.append(context)
-        context.set_default_timeout(10_000)
+        context.set_default_timeout(PATIENCE)
         page = context.new_page()
         page.on("console", listen)
         page.on("pageerror", lambda error: complaints.append(str(error)))
