@@ -49,17 +49,20 @@ async def purge_expired(database: Database) -> int:
     """Delete what has expired and return how many rows; none if another process is at it."""
     deleted = 0
     for expired in EXPIRED:
-        count = BATCH
+        count: int | None = BATCH
         while count == BATCH:
             count = await database.transact(partial(_delete_some, expired=expired))
+            if count is None:
+                return deleted
             deleted += count
     return deleted
 
 
-async def _delete_some(session: AsyncSession, expired: Expired) -> int:
+async def _delete_some(session: AsyncSession, expired: Expired) -> int | None:
+    """Delete a batch and return its size, or None if another process is at it."""
     # For the transaction, since a pool between here and the server keeps no session's locks.
     if not (await session.exec(select(func.pg_try_advisory_xact_lock(_LOCK)))).one():
-        return 0
+        return None
     key = inspect(expired.model).primary_key
     some = select(*key).where(expired.condition).limit(BATCH)
     # What another transaction holds just now is left for the next hour.

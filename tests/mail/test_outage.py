@@ -35,7 +35,7 @@ class Outbox:
     async def wait_for(self, condition: str, count: int = 1) -> None:
         """Wait until as many mails are like that."""
         mails = f"SELECT count(*) FROM outbox WHERE {condition}"
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(90):
             while (await self.query(mails))[0] < count:  # noqa: ASYNC110  # it is another process's
                 await asyncio.sleep(0.05)
 
@@ -64,7 +64,7 @@ async def end(process: "subprocess.Popen[str]") -> int:
 
 
 async def wait_for_mail(smtp: Catcher, count: int = 1) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(90):
         while len(smtp.messages) < count:  # noqa: ASYNC110  # the server has no event of it
             await asyncio.sleep(0.01)
 
