@@ -235,7 +235,7 @@ def test_cors_origins_are_named_in_production(monkeypatch: pytest.MonkeyPatch) -
 def test_docs_are_served_in_development_unless_set(
     monkeypatch: pytest.MonkeyPatch, environment: str, enabled: str, *, expected: bool
 ) -> None:
-    monkeypatch.setenv("DATABASE_URL", "postgresql://db/app")
-    monkeypatch.setenv("ENVIRONMENT", environment)
+    for name, value in (PRODUCTION | {"ENVIRONMENT": environment}).items():
+        monkeypatch.setenv(name, value)
     monkeypatch.setenv("DOCS_ENABLED", enabled)
     assert read_settings().serves_docs is expected
