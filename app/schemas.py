@@ -65,7 +65,7 @@ class Output(SQLModel):
     ) -> Self:
         if not isinstance(row, SQLModel):
             return validate(row)
-        taken = cls.__new__(cls)
+        taken: Self = cls.__new__(cls)
         values = {name: getattr(row, name) for name in cls.__pydantic_fields__}
         # What `model_construct` does, without its search for aliases and defaults.
         object.__setattr__(taken, "__dict__", values)
