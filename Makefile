@@ -16,7 +16,7 @@ unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME
 export UV_CUSTOM_COMPILE_COMMAND = make lock
 
 .PHONY: help setup run test check format revision rebase-revision migrate bench bench-compare \
-	bench-migrations lock
+	bench-migrations lock audit
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' Makefile
@@ -68,3 +68,6 @@ bench-migrations: setup ## Compare upgrades under load with stock Alembic's
 lock: setup ## Write the lock files from pyproject.toml: make lock UPGRADE=--upgrade takes the newest
 	$(COMPILE) pyproject.toml -o requirements.txt
 	$(COMPILE) pyproject.toml --group dev --constraints requirements.txt -o requirements-dev.txt
+
+audit: setup ## Compare the locked packages with the known vulnerabilities
+	.venv/bin/pip-audit --require-hashes --disable-pip -r requirements.txt

@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import secrets
+import signal
 import sys
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
@@ -24,12 +25,13 @@ from app.auth.passwords import PasswordHasher
 from app.auth.schemas import SignUp
 from app.auth.service import sign_up
 from app.authorization import list_access
-from app.database import Database, DatabaseURLError, database_url, require_postgresql
+from app.database import Database
+from app.database_url import DatabaseURLError, database_url, require_postgresql
 from app.diagram import draw_schema
 from app.embedded import EmbeddedServerError
 from app.errors import ServiceError
 from app.health import check_revision
-from app.main import create_app, find_revisions
+from app.main import create_app, create_hasher, create_mail_worker, find_revisions
 from app.models import load_models
 from app.seed import seed as add_demo_data
 from app.server import PortTakenError, check_port, serve
@@ -95,7 +97,7 @@ def create_superuser(
         raise UsageError(wrong) from None
     settings = read_settings()
     with _migrated_database(settings) as url:
-        _transact(url, partial(_sign_up_superuser, hasher=_hasher(settings), data=data))
+        _transact(url, partial(_sign_up_superuser, hasher=create_hasher(settings), data=data))
     typer.echo(f"{data.email} is a superuser")
 
 
@@ -109,7 +111,8 @@ def seed(
     if settings.environment == "production":
         raise UsageError("demo data is not for production")
     password = secrets.token_urlsafe(16)
-    hashed_password = asyncio.run(_hasher(settings).hash(Secret(password)))
+    hashing = create_hasher(settings).hash_new(Secret(password), field="password", about=())
+    hashed_password = asyncio.run(hashing)
     with _migrated_database(settings) as url:
         emails = add_demo_data(
             url, users=users, items_per_user=items_per_user, hashed_password=hashed_password
@@ -119,6 +122,15 @@ def seed(
     typer.echo(
         f"{users} users with {items_per_user} items each; sign in as {email} with {password}"
     )
+
+
+@cli.command()
+def worker() -> None:
+    """Send the mail that is due, until told to stop; for MAIL_WORKER=false."""
+    settings = read_settings()
+    with _migrated_database(settings) as url:
+        typer.echo("Sending mail")
+        asyncio.run(_work(url, settings))
 
 
 @cli.command()
@@ -165,8 +177,15 @@ def _transact(url: URL, work: Callable[[AsyncSession], Awaitable[None]]) -> None
     asyncio.run(transact())
 
 
-def _hasher(settings: Settings) -> PasswordHasher:
-    return PasswordHasher(memory=settings.password_hash_memory, threads=1)
+async def _work(url: URL, settings: Settings) -> None:
+    database = Database(url, pool_size=2)  # one to send, one to tidy up
+    worker = create_mail_worker(settings, database)
+    for each in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(each, worker.stop)
+    try:
+        await worker.run()
+    finally:
+        await database.dispose()
 
 
 async def _sign_up_superuser(

@@ -1,22 +1,25 @@
-"""The database: where it is, the engine, and one transaction for each request."""
+"""The database: the engine, and one transaction for each request."""
 
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from typing import Final, TypeVar
 
-from sqlalchemy import URL, make_url
+from sqlalchemy import URL
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.event import listen
-from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError
-from sqlalchemy.ext.asyncio import AsyncEngine, async_sessionmaker, create_async_engine
+from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.ext.asyncio import (
+    AsyncConnection,
+    AsyncEngine,
+    async_sessionmaker,
+    create_async_engine,
+)
 from sqlalchemy.orm.exc import StaleDataError
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from app.embedded import running_server
+from app.database_url import require_postgresql
 
 _T = TypeVar("_T")
-_EMBEDDED_FOLDER = Path(__file__).parent.parent / ".postgres"
 
 # What PostgreSQL is told for each connection; milliseconds.
 _SERVER_SETTINGS: Final = {
@@ -39,48 +42,6 @@ _ROLLED_BACK = {"40001", "40P01", "23503"}
 _CONNECTION_ERRORS = {"OperationalError", "ConnectionTimeout", "InterfaceError"}
 _UNAVAILABLE_CLASSES = {"08", "40", "53", "57"}  # connection, rollback, resources, intervention
 _UNAVAILABLE = {"25P03", "25P04", "55P03", "25006"}  # time limits, lock_not_available, read only
-_DRIVERS = {"postgresql": "postgresql+psycopg", "sqlite": "sqlite"}
-
-
-class DatabaseURLError(Exception):
-    """DATABASE_URL cannot be used; the message never repeats it, since it may hold a password."""
-
-
-@contextmanager
-def database_url(given: str | None) -> Iterator[URL]:
-    """Yield the URL of the database: the given one, or that of the embedded PostgreSQL."""
-    if given is not None:
-        yield _parse_url(given)
-        return
-    with running_server(_EMBEDDED_FOLDER) as url:
-        yield url.set(drivername=_DRIVERS["postgresql"])
-
-
-def _parse_url(given: str) -> URL:
-    try:
-        url = make_url(given)
-    except (ArgumentError, ValueError):
-        raise DatabaseURLError(
-            "DATABASE_URL is malformed; it looks like postgresql://user:password@host:5432/database"
-        ) from None
-    kind = {"postgres": "postgresql"}.get(url.get_backend_name(), url.get_backend_name())
-    if kind not in _DRIVERS:
-        raise DatabaseURLError(f"DATABASE_URL is of the kind {kind!r}; postgresql is supported")
-    return url.set(drivername=_DRIVERS[kind])
-
-
-def libpq_uri(url: URL) -> str:
-    """Return the URL as psql and libpq read it, for whom `+` in a query is no space."""
-    plain = url.set(drivername=url.get_backend_name())
-    text = plain.render_as_string(hide_password=False)
-    base, mark, query = text.partition("?")
-    return base.replace("+", "%2B").replace(" ", "%20") + mark + query.replace("+", "%20")
-
-
-def require_postgresql(url: URL) -> None:
-    """Raise `DatabaseURLError` for a database that only Alembic can use."""
-    if url.get_backend_name() != "postgresql":
-        raise DatabaseURLError("the service needs PostgreSQL; SQLite serves only Alembic")
 
 
 class Database:
@@ -98,6 +59,12 @@ class Database:
     def new_session(self, *, read_only: bool) -> AsyncSession:
         """Open a session; a reading one sees each statement's own snapshot and sends no BEGIN."""
         return self._reading() if read_only else self._writing()
+
+    @asynccontextmanager
+    async def autocommit(self) -> AsyncIterator[AsyncConnection]:
+        """Lend a connection where each statement, also one that writes, is its own transaction."""
+        async with self.engine.connect() as connection:
+            yield connection
 
     async def transact(
         self, work: Callable[[AsyncSession], Awaitable[_T]], *, read_only: bool = False

@@ -1,7 +1,7 @@
 """Errors the service raises on purpose, and the one place where errors become HTTP (RFC 9457)."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Any, ClassVar
 
@@ -15,7 +15,6 @@ from starlette.responses import Response
 
 from app.database import is_unavailable
 
-_RETRY_AFTER = {"Retry-After": "1"}  # seconds
 # RFC 9110's names, for versions of Python that still have those of RFC 2616.
 _TITLES = {413: "Content Too Large", 422: "Unprocessable Content"}
 _FIELD_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
@@ -30,6 +29,7 @@ class ServiceError(Exception):
 
     status: ClassVar[HTTPStatus] = HTTPStatus.BAD_REQUEST
     headers: ClassVar[Mapping[str, str]] = {}
+    retry_after: int | None = None  # seconds
 
     @classmethod
     def code(cls) -> str:
@@ -59,7 +59,18 @@ class Unavailable(ServiceError):
     """The service is busy; try again."""
 
     status = HTTPStatus.SERVICE_UNAVAILABLE
-    headers: ClassVar = _RETRY_AFTER
+    retry_after = 1
+
+
+class InvalidField(ServiceError):
+    """A field of the body has a value that the service does not take."""
+
+    status = HTTPStatus.UNPROCESSABLE_ENTITY
+
+    def __init__(self, field: str, message: str, *, type: str) -> None:  # noqa: A002  # its name in the answer
+        """Say what is wrong in a sentence, and in a `type` that stays; never repeat the value."""
+        super().__init__(f"{field}: {message}")
+        self.error = FieldError(loc=["body", field], msg=message, type=type)
 
 
 class FieldError(BaseModel):
@@ -99,6 +110,7 @@ def problem_response(description: str) -> dict[str, Any]:
 def install_error_handlers(app: FastAPI) -> None:
     """Answer every error with a problem document that repeats no value of the request."""
     app.exception_handler(ServiceError)(_service_error)
+    app.exception_handler(InvalidField)(_invalid_field)
     app.exception_handler(RequestValidationError)(_validation_error)
     app.exception_handler(HTTPException)(_http_error)
     app.exception_handler(DBAPIError)(_database_error)
@@ -107,7 +119,10 @@ def install_error_handlers(app: FastAPI) -> None:
 
 
 async def _service_error(request: Request, error: ServiceError) -> Response:
-    return _respond(request, error.status, str(error), code=error.code(), headers=error.headers)
+    headers = dict(error.headers)
+    if error.retry_after is not None:
+        headers["Retry-After"] = str(error.retry_after)
+    return _respond(request, error.status, str(error), code=error.code(), headers=headers)
 
 
 async def _validation_error(request: Request, error: RequestValidationError) -> Response:
@@ -115,6 +130,14 @@ async def _validation_error(request: Request, error: RequestValidationError) -> 
         FieldError(loc=_location(each["loc"]), msg=_message(each), type=each["type"])
         for each in error.errors()
     ]
+    return _refuse_fields(request, fields)
+
+
+async def _invalid_field(request: Request, error: InvalidField) -> Response:
+    return _refuse_fields(request, [error.error])
+
+
+def _refuse_fields(request: Request, fields: list[FieldError]) -> Response:
     status = HTTPStatus.UNPROCESSABLE_ENTITY
     return _respond(request, status, "The request is not valid", errors=fields)
 
@@ -159,9 +182,15 @@ def _respond(
     problem = Problem(
         status=status, detail=detail, request_id=request.scope["request_id"], **defaults | members
     )
+    show: Callable[[Problem, Mapping[str, str] | None], Response]
+    show = request.scope.get("show_problem", _show_document)  # as a page, if its route says so
+    return show(problem, headers)
+
+
+def _show_document(problem: Problem, headers: Mapping[str, str] | None) -> Response:
     return Response(
         problem.model_dump_json(exclude_none=True),
-        status,
+        problem.status,
         headers,
         media_type="application/problem+json",
     )

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Awaitable, Callable
+from http import HTTPStatus
 from math import isinf
 from typing import Annotated, Any, NoReturn
 from urllib.parse import unquote_to_bytes
@@ -10,7 +11,8 @@ from fastapi import Depends, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from sqlmodel.ext.asyncio.session import AsyncSession
-from starlette.datastructures import QueryParams
+from starlette.datastructures import FormData, QueryParams
+from starlette.exceptions import HTTPException
 
 from app.database import Database
 
@@ -57,6 +59,15 @@ class _StrictRequest(Request):
             error = {"type": "unicode", "loc": ("query",), "msg": "The query is not UTF-8"}
             raise RequestValidationError([error]) from None
         return super().query_params
+
+    async def form(self, **limits: Any) -> FormData:  # type: ignore[override]  # nothing needs more
+        """Read a form, which must be UTF-8 as well."""
+        if self.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
+            try:
+                unquote_to_bytes(await self.body()).decode()
+            except UnicodeDecodeError:
+                raise HTTPException(HTTPStatus.BAD_REQUEST) from None
+        return await super().form(**limits)
 
     async def json(self) -> Any:
         """Parse JSON as RFC 8259 defines it; Python's own parser is more lenient.

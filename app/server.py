@@ -33,7 +33,7 @@ def serve(host: str, port: int, *, reload: bool, workers: int) -> None:
         reload_dirs=_WATCHED if reload else None,
         workers=workers,
         server_header=False,
-        # The peer's address is what counts: nobody may choose it with X-Forwarded-For.
+        # The application does it, by its setting TRUSTED_PROXIES, whatever server runs it.
         proxy_headers=False,
         timeout_graceful_shutdown=_GRACE,
     )

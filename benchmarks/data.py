@@ -14,7 +14,7 @@ from alembic.config import Config
 from psycopg import sql
 from sqlalchemy import URL
 
-from app.database import libpq_uri
+from app.database_url import libpq_uri
 
 ITEMS_PER_USER = 25  # a page of 20, and more behind it
 PASSWORD = "correct horse battery staple"  # noqa: S105  # of users who exist for minutes
@@ -26,7 +26,7 @@ _ROWS = """
 SET session_replication_role = replica;
 INSERT INTO "user" (id, email, is_active, is_superuser, full_name, created_at, updated_at,
                     hashed_password)
-    SELECT md5('user' || n)::uuid, 'user' || n || '@example.com', true, n = 0, 'User ' || n,
+    SELECT md5('user' || n)::uuid, 'bench' || n || '@example.com', true, n = 0, 'User ' || n,
            now() - n * interval '1 second', now(), {password}
     FROM generate_series(0, {users} - 1) AS n;
 INSERT INTO item (id, owner_id, title, description, created_at, updated_at)
@@ -44,7 +44,7 @@ INSERT INTO known_device (user_id, fingerprint, last_used_at)
     FROM generate_series(0, {users} - 1) AS n;
 INSERT INTO email_token (token_hash, user_id, purpose, email, created_at, expires_at)
     SELECT sha256(n::text::bytea), md5('user' || n)::uuid, 'email_verification',
-           'user' || n || '@example.com', now(), now() + interval '1 day'
+           'bench' || n || '@example.com', now(), now() + interval '1 day'
     FROM generate_series(0, {users} - 1) AS n;
 INSERT INTO rate_limit (key_hash, arrival_at)
     SELECT sha256(('limit' || n)::bytea), now() FROM generate_series(0, {users} - 1) AS n;
@@ -78,7 +78,7 @@ def item_id(number: int) -> uuid.UUID:
 
 
 def email(number: int) -> str:
-    return f"user{number}@example.com"
+    return f"bench{number}@example.com"
 
 
 def token(number: int) -> str:

@@ -5,7 +5,6 @@ turns, so that whatever else the machine does hits both. CPU time per request is
 """
 
 import argparse
-import asyncio
 import json
 import os
 import platform
@@ -20,13 +19,11 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-from pydantic import Secret
 from sqlalchemy import URL
 
-from app.auth.passwords import PasswordHasher
-from app.database import libpq_uri
+from app.database_url import libpq_uri
 from app.embedded import running_server
-from benchmarks import data, load, processes, report, startup
+from benchmarks import data, floor, load, processes, report, startup
 from benchmarks.workloads import WORKLOADS
 
 RESULTS = Path(__file__).with_name("results")
@@ -93,7 +90,7 @@ def measure(server: URL, folder: Path, items: int, options: argparse.Namespace) 
     """Measure both servers on a data set, and how large their workers became."""
     say(f"\n{items:,} items of {data.count_users(items):,} users")
     began = time.monotonic()
-    url = data.create_database(server, items, hash_password())
+    url = data.create_database(server, items, floor.hasher.hash(data.PASSWORD))
     say(f"written in {time.monotonic() - began:.0f} s")
     postgres = find_postgres(folder)
     with ExitStack() as stack:
@@ -144,15 +141,6 @@ def drive(
 def find_postgres(folder: Path) -> psutil.Process:
     pid = (folder / "postgres" / "data" / "postmaster.pid").read_text().splitlines()[0]
     return psutil.Process(int(pid))
-
-
-def hash_password() -> str:
-    """Hash as production does, so that a login costs what it costs there."""
-    hasher = PasswordHasher(memory=47104, threads=1)
-    try:
-        return asyncio.run(hasher.hash(Secret(data.PASSWORD)))
-    finally:
-        hasher.close()
 
 
 def keep(result: dict[str, Any], label: str) -> Path:

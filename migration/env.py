@@ -9,7 +9,7 @@ from sqlalchemy import NullPool, create_engine
 from sqlalchemy.exc import OperationalError
 from sqlmodel import SQLModel
 
-from app.database import DatabaseURLError, database_url
+from app.database_url import DatabaseURLError, database_url
 from app.embedded import EmbeddedServerError
 from app.models import load_models
 from app.settings import SettingsError, read_settings

@@ -5,7 +5,7 @@ import shutil
 import signal
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 from uuid import uuid4
 
@@ -22,7 +22,8 @@ from sqlalchemy import URL, NullPool, make_url, text
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from app.database import Database, libpq_uri
+from app.database import Database
+from app.database_url import libpq_uri
 from app.embedded import running_server
 from app.main import create_app
 from app.settings import Settings
@@ -128,6 +129,10 @@ class RolledBackDatabase(Database):
             autoflush=not read_only,
         )
 
+    @asynccontextmanager
+    async def autocommit(self) -> AsyncIterator[AsyncConnection]:
+        yield self._connection
+
 
 @pytest.fixture
 async def database(migrated_database: URL) -> AsyncIterator[Database]:
@@ -203,11 +208,14 @@ def live_database(create_database: Callable[[], URL]) -> URL:
 async def live_app(live_database: URL) -> AsyncIterator[FastAPI]:
     """The service as it runs: a pool of connections, and transactions that are committed."""
     url = live_database.render_as_string(hide_password=False)
-    app = create_app(Settings(_env_file=None, database_url=SecretStr(url), password_hash_memory=8))
+    settings = Settings(
+        _env_file=None, database_url=SecretStr(url), password_hash_memory=8, mail_worker=False
+    )
+    app = create_app(settings)
     async with app.router.lifespan_context(app):
         yield app
         async with app.state.database.engine.begin() as connection:
-            await connection.execute(text('TRUNCATE "user" CASCADE'))
+            await connection.execute(text('TRUNCATE "user", rate_limit, outbox CASCADE'))
 
 
 @pytest.fixture
@@ -223,7 +231,7 @@ async def live_client(live_app: FastAPI) -> AsyncIterator[AsyncClient]:
         yield client
 
 
-def new_client(app: FastAPI) -> AsyncClient:
+def new_client(app: FastAPI, address: str = "127.0.0.1") -> AsyncClient:
     """Make a client that sees a 500 answer, as the network would, instead of the exception."""
-    transport = ASGITransport(app, raise_app_exceptions=False)
+    transport = ASGITransport(app, raise_app_exceptions=False, client=(address, 1))
     return AsyncClient(transport=transport, base_url="http://test")

@@ -10,16 +10,20 @@ from sqlmodel import col
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from app.auth.models import LoginSession
+from app.auth.password_policy import PasswordPolicy
 from app.auth.passwords import PasswordHasher
-from app.auth.schemas import LoginForm, SignUp
-from app.auth.service import Client, log_in, sign_up
+from app.auth.schemas import SignUp
+from app.auth.service import Client, sign_up, start_session
 from app.items.models import Item
 from app.items.schemas import ItemCreate
 from app.items.service import create_item
+from app.mail.models import EmailToken
+from app.mail.service import Proof, mint_token
 from app.users.models import User
 
 PASSWORD = "correct horse battery staple"
-HASHER = PasswordHasher(memory=8, threads=2)
+POLICY = PasswordPolicy(min_length=15, application="User service")
+HASHER = PasswordHasher(memory=8, threads=2, policy=POLICY)
 _numbers = count(1)
 
 
@@ -49,12 +53,27 @@ async def make_item(session: AsyncSession, owner: User, **attributes: Any) -> It
     return item
 
 
-async def make_token(session: AsyncSession, user: User, password: str = PASSWORD) -> str:
-    """Sign the user in and return the access token."""
-    form = LoginForm(username=user.email, password=Secret(password))
-    token = await log_in(session, HASHER, form, Client("192.0.2.1", "tests"))
+async def make_token(session: AsyncSession, user: User) -> str:
+    """Start a login session of the user, as no limit keeps from, and return the access token."""
+    token = await start_session(session, user.id, Client("192.0.2.1", "tests"))
     await session.commit()
     return token.access_token
+
+
+async def make_mail_token(
+    session: AsyncSession, user: User, purpose: str, email: str | None = None
+) -> str:
+    """Return the code that a mail to the user would carry."""
+    token = await mint_token(session, Proof(user.id, purpose, email or user.email))
+    await session.commit()
+    return token
+
+
+async def move_mail_tokens_back(session: AsyncSession, interval: str) -> None:
+    """Set the end of all mail tokens back by an interval of PostgreSQL, as if time passed."""
+    expires_at = col(EmailToken.expires_at) - cast(interval, Interval)
+    await session.exec(update(EmailToken).values(expires_at=expires_at))
+    await session.commit()
 
 
 async def sign_in(client: AsyncClient, session: AsyncSession, user: User) -> None:

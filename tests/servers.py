@@ -34,6 +34,7 @@ class Server:
 
     def __init__(self, process: "subprocess.Popen[str]") -> None:
         self.process = process
+        self.printed = ""  # so far
         self._lines: queue.Queue[str] = queue.Queue()
         threading.Thread(target=self._read, daemon=True).start()
         # Without reload, the second line comes before the first.
@@ -42,6 +43,7 @@ class Server:
     def _read(self) -> None:
         assert self.process.stdout is not None
         for line in self.process.stdout:
+            self.printed += line
             self._lines.put(line)
 
     def wait_for(self, *patterns: str) -> list[str]:

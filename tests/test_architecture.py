@@ -16,6 +16,7 @@ DOMAINS = sorted(path.parent.name for path in APP.glob("*/models.py"))
 # Each may import what stands below it, in its own domain and in those that its domain knows.
 KNOWN = {"auth": {"mail", "users"}, "mail": {"users"}, "users": set()}  # any other: `users`
 LAYERS = ("router", "dependencies", "service", "schemas", "models")
+ROUTERS = ("router", "pages")
 WEB_FRAMEWORKS = {"fastapi", "starlette", "uvicorn"}
 FREE_OF_THE_WEB = ("service", "models", "schemas", "passwords", "database", "pagination")
 
@@ -57,13 +58,15 @@ def may_import(importer: str, imported: str) -> bool:
         return rank(layer) <= rank(other_layer)
     # Routers and dependencies are HTTP's: they may use the layers below in any domain, and a
     # router the dependencies of `auth`, which tell who is calling.
-    if layer == "router":
-        return other_layer != "router"
+    if layer in ROUTERS:
+        return other_layer not in ROUTERS
     return other_domain in KNOWN.get(domain, {"users"}) and rank(layer) <= rank(other_layer)
 
 
 def rank(layer: str) -> int:
     """Give the layer's height; what is no layer stands beside the services."""
+    if layer in ROUTERS:
+        return 0
     return LAYERS.index(layer if layer in LAYERS else "service")
 
 

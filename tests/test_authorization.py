@@ -12,11 +12,20 @@ from sqlmodel import select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from app.auth.models import LoginSession
+from app.mail.service import EMAIL_VERIFICATION, PASSWORD_RESET
 from app.main import create_app
 from app.settings import Settings
 from app.users.models import User
 from tests.conftest import new_client
-from tests.factories import PASSWORD, make_item, make_superuser, make_token, make_user, sign_in
+from tests.factories import (
+    PASSWORD,
+    make_item,
+    make_mail_token,
+    make_superuser,
+    make_token,
+    make_user,
+    sign_in,
+)
 from tests.problems import read_problem
 
 # The statuses for: anonymous, the object's owner, another user, a superuser.
@@ -28,22 +37,34 @@ DECISIONS = {
     "GET /docs": (200, 200, 200, 200),
     "GET /docs/oauth2-redirect": (200, 200, 200, 200),
     "GET /redoc": (200, 200, 200, 200),
+    "GET /set-password": (200, 200, 200, 200),
+    "POST /set-password": (200, 200, 200, 200),
+    "GET /confirm-email": (200, 200, 200, 200),
+    "POST /confirm-email": (200, 200, 200, 200),
+    "GET /forgot-password": (200, 200, 200, 200),
+    "POST /forgot-password": (200, 200, 200, 200),
     "POST /api/v1/auth/signup": (201, 201, 201, 201),
     "POST /api/v1/auth/login": (200, 200, 200, 200),
     "POST /api/v1/auth/logout": (401, 204, 204, 204),
     "GET /api/v1/auth/sessions": (401, 200, 200, 200),
     "DELETE /api/v1/auth/sessions": (401, 204, 204, 204),
     "DELETE /api/v1/auth/sessions/{session_id}": (401, 204, 404, 404),
+    "POST /api/v1/auth/password-reset": (202, 202, 202, 202),
+    "POST /api/v1/auth/password-reset/confirm": (204, 204, 204, 204),
+    "POST /api/v1/auth/email-verification": (401, 202, 202, 202),
+    "POST /api/v1/auth/email-verification/confirm": (204, 204, 204, 204),
     "GET /api/v1/users/me": (401, 200, 200, 200),
     "PATCH /api/v1/users/me": (401, 200, 200, 200),
     "DELETE /api/v1/users/me": (401, 204, 204, 204),
     "PUT /api/v1/users/me/password": (401, 204, 204, 204),
+    "POST /api/v1/users/me/email": (401, 202, 202, 202),
     "GET /api/v1/users": (401, 403, 403, 200),
     "POST /api/v1/users": (401, 403, 403, 201),
     "GET /api/v1/users/{user_id}": (401, 403, 403, 200),
     "PATCH /api/v1/users/{user_id}": (401, 403, 403, 200),
     "DELETE /api/v1/users/{user_id}": (401, 403, 403, 204),
     "DELETE /api/v1/users/{user_id}/sessions": (401, 403, 403, 204),
+    "POST /api/v1/users/{user_id}/password-reset": (401, 403, 403, 202),
     "GET /api/v1/items": (401, 200, 200, 200),
     "POST /api/v1/items": (401, 201, 201, 201),
     "GET /api/v1/items/{item_id}": (401, 200, 404, 200),
@@ -54,8 +75,17 @@ CALLERS = ("anonymous", "owner", "other", "superuser")
 
 # What a route needs to succeed, where that is not nothing.
 BODIES: dict[str, dict[str, Any]] = {
+    "POST /set-password": {"data": {"token": "{reset_token}", "new_password": f"new {PASSWORD}"}},
+    "POST /confirm-email": {"data": {"token": "{verification_token}"}},
+    "POST /forgot-password": {"data": {"email": "owner@example.com"}},
     "POST /api/v1/auth/signup": {"json": {"email": "new@example.com", "password": PASSWORD}},
     "POST /api/v1/auth/login": {"data": {"username": "owner@example.com", "password": PASSWORD}},
+    "POST /api/v1/auth/password-reset": {"json": {"email": "owner@example.com"}},
+    "POST /api/v1/auth/password-reset/confirm": {
+        "json": {"token": "{reset_token}", "new_password": f"new {PASSWORD}"}
+    },
+    "POST /api/v1/auth/email-verification/confirm": {"json": {"token": "{verification_token}"}},
+    "POST /api/v1/users/me/email": {"json": {"new_email": "new@example.com"}},
     "PATCH /api/v1/users/me": {"json": {"full_name": "New"}},
     "PUT /api/v1/users/me/password": {
         "json": {"current_password": PASSWORD, "new_password": f"new {PASSWORD}"}
@@ -83,14 +113,28 @@ class Cast:
     clients: dict[str, AsyncClient]
     objects: dict[str, Any]
 
-    async def call(self, route: str, caller: str, **other_objects: object) -> Response:
+    async def call(
+        self, route: str, caller: str, query: str = "", **other_objects: object
+    ) -> Response:
         method, path = route.split()
-        path = path.format(**self.objects | other_objects)
-        return await self.clients[caller].request(method, path, **BODIES.get(route, {}))
+        path = (path + query).format(**self.objects | other_objects)
+        return await self.clients[caller].request(method, path, **self.body(route))
+
+    def body(self, route: str) -> dict[str, Any]:
+        """Return the body, with the objects that it names: `{reset_token}`."""
+        named = {f"{{{name}}}": value for name, value in self.objects.items()}
+        return {
+            kind: {name: named.get(value, value) for name, value in fields.items()}
+            for kind, fields in BODIES.get(route, {}).items()
+        }
 
 
 @pytest.fixture
 async def cast(app: FastAPI, session: AsyncSession) -> Cast:
+    return await make_cast(app, session)
+
+
+async def make_cast(app: FastAPI, session: AsyncSession) -> Cast:
     owner = await make_user(session, email="owner@example.com")
     callers = {"owner": owner, "other": await make_user(session)}
     callers["superuser"] = await make_superuser(session)
@@ -103,6 +147,8 @@ async def cast(app: FastAPI, session: AsyncSession) -> Cast:
         "user_id": owner.id,
         "item_id": (await make_item(session, owner)).id,
         "session_id": await make_other_session(session, owner),
+        "reset_token": await make_mail_token(session, owner, PASSWORD_RESET),
+        "verification_token": await make_mail_token(session, owner, EMAIL_VERIFICATION),
     }
     return cast
 

@@ -10,12 +10,18 @@ from alembic import command
 from sqlalchemy import URL
 
 from app.cli import main
-from app.database import libpq_uri
+from app.database_url import libpq_uri
 from app.models import load_models
 from app.settings import Settings
 from tests.conftest import alembic_config
 from tests.factories import PASSWORD
 
+# What production requires besides the database.
+IN_PRODUCTION = {
+    "PUBLIC_URL": "https://app.example.com",
+    "SMTP_URL": "smtp://mail.example.com",
+    "MAIL_FROM": "no-reply@example.com",
+}
 NOWHERE = "postgresql://postgres@127.0.0.1:1/app"
 
 
@@ -76,9 +82,19 @@ def test_create_superuser_refuses_a_taken_address(run: Run, database: URL) -> No
     assert query(database, 'SELECT count(*) FROM "user"') == [(1,)]
 
 
-def test_create_superuser_refuses_a_short_password(run: Run) -> None:
-    done = run("create-superuser", "ada@example.com", "--password-stdin", stdin="short\n")
-    assert done.code == "app: password: String should have at least 15 characters"
+@pytest.mark.parametrize(
+    ("password", "reason"),
+    [
+        ("short", "String should have at least 15 characters"),
+        ("ada@example.com", "Should not be made of your name or address"),
+    ],
+)
+def test_create_superuser_refuses_a_weak_password(
+    run: Run, database: URL, password: str, reason: str
+) -> None:
+    arguments = ("create-superuser", "ada@example.com", "--password-stdin")
+    done = run(*arguments, stdin=f"{password}\n", DATABASE_URL=libpq_uri(database))
+    assert str(done.code).startswith(f"app: password: {reason}")
 
 
 def test_create_superuser_needs_a_migrated_database(run: Run, empty_database: URL) -> None:
@@ -96,7 +112,7 @@ def test_seed_adds_users_with_items(run: Run, database: URL) -> None:
 
 
 def test_seed_is_not_for_production(run: Run) -> None:
-    done = run("seed", ENVIRONMENT="production", DATABASE_URL=NOWHERE)
+    done = run("seed", ENVIRONMENT="production", DATABASE_URL=NOWHERE, **IN_PRODUCTION)
     assert done.code == "app: demo data is not for production"
 
 

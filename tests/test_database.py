@@ -1,4 +1,4 @@
-"""What is repeated, what is answered 503, and how DATABASE_URL is read: on a real PostgreSQL."""
+"""What is repeated, and what is answered 503: on a real PostgreSQL."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import pytest
 from fastapi import APIRouter, FastAPI
 from httpx2 import AsyncClient, Response
-from psycopg.conninfo import conninfo_to_dict
 from sqlalchemy import URL, NullPool, delete, text, update
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
@@ -14,14 +13,8 @@ from sqlalchemy.orm.exc import StaleDataError
 from sqlmodel import col, func, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from app.database import (
-    Database,
-    DatabaseURLError,
-    database_url,
-    is_unavailable,
-    libpq_uri,
-    violates,
-)
+from app.database import Database, is_unavailable, violates
+from app.database_url import DatabaseURLError, database_url
 from app.items.models import Item
 from app.routing import ServiceRoute, SessionDep
 from app.users.models import User
@@ -409,45 +402,9 @@ async def test_a_fault_of_ours_is_no_unavailability(
     read_problem(await live_client.post("/work"), 500, "internal_server_error")
 
 
-@pytest.mark.parametrize(
-    ("given", "driver"),
-    [
-        ("postgresql://ada:secret@db:5432/app", "postgresql+psycopg"),
-        ("postgres://ada:secret@db:5432/app", "postgresql+psycopg"),
-        ("postgresql+asyncpg://ada:secret@db/app", "postgresql+psycopg"),
-        ("postgresql:///app?host=a%2Cb&target_session_attrs=read-write", "postgresql+psycopg"),
-        ("sqlite:///./app.db", "sqlite"),
-    ],
-)
-def test_database_url_chooses_the_driver(given: str, driver: str) -> None:
-    with database_url(given) as url:
-        assert url.drivername == driver
-        assert url.render_as_string(hide_password=False).endswith(given.partition("://")[2])
-
-
-@pytest.mark.parametrize(
-    "given",
-    ["nonsense", "secret", "postgresql://ada:secret@db:port/app", "mysql://ada:secret@db/x"],
-)
-def test_database_url_refuses_what_it_cannot_use(given: str) -> None:
-    with pytest.raises(DatabaseURLError) as refused, database_url(given):
-        pass
-    assert "secret" not in str(refused.value)
-    assert refused.value.__cause__ is None
-
-
 def test_database_refuses_sqlite() -> None:
     with database_url("sqlite://") as url, pytest.raises(DatabaseURLError, match="PostgreSQL"):
         Database(url, pool_size=1)
-
-
-@pytest.mark.parametrize("password", ["a+b", "a b", "ä%2B@:/?"])
-async def test_libpq_uri_is_read_by_libpq_as_it_was_meant(password: str) -> None:
-    query = {"host": "/a folder/with+plus"}
-    url = URL.create("postgresql+psycopg", "me+you", password, database="app", query=query)
-    read = conninfo_to_dict(libpq_uri(url))
-    assert (read["user"], read["password"]) == ("me+you", password)
-    assert (read["host"], read["dbname"]) == ("/a folder/with+plus", "app")
 
 
 async def test_options_of_the_url_count(migrated_database: URL) -> None:

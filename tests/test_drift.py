@@ -3,7 +3,7 @@ import pytest
 from alembic import command
 from sqlalchemy import URL
 
-from app.database import libpq_uri
+from app.database_url import libpq_uri
 from app.drift import log_drift
 from app.settings import Settings
 from tests.conftest import alembic_config

@@ -11,7 +11,7 @@ import psycopg
 import pytest
 from sqlalchemy import URL
 
-from app.database import libpq_uri
+from app.database_url import libpq_uri
 from app.embedded import EmbeddedServerError, running_server
 from tests.servers import ROOT, copy_repository
 

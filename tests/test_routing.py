@@ -81,3 +81,13 @@ async def test_strict_request_takes_all_of_unicode(user_client: AsyncClient) -> 
     content = '{"title": "\\ud83d\\udc69 Zoë"}'.encode()
     response = await user_client.post(ITEMS, content=content, headers=headers)
     assert response.json()["title"] == "👩 Zoë"
+
+
+@pytest.mark.parametrize("text", [b"\xff", b"%ff", b"%ED%A0%80"])
+async def test_strict_request_refuses_a_form_that_is_not_utf_8(
+    client: AsyncClient, text: bytes
+) -> None:
+    headers = {"Content-Type": "application/x-www-form-urlencoded"}
+    body = b"username=a&password=" + text
+    answer = await client.post("/api/v1/auth/login", content=body, headers=headers)
+    read_problem(answer, 400, "bad_request")

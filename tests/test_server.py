@@ -5,7 +5,7 @@ import psutil
 import pytest
 from sqlalchemy import URL
 
-from app.database import libpq_uri
+from app.database_url import libpq_uri
 from app.server import PortTakenError, check_port
 from tests.servers import copy_repository, running_app
 

@@ -1,19 +1,16 @@
-"""What the service asks of the database: how many statements a request takes, and their plans."""
+"""How many statements a request takes; tests/test_plans.py has what each of them costs."""
 
-import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import psycopg
 import pytest
-from alembic import command
-from sqlalchemy import URL, Connection, event, text
-from sqlalchemy.ext.asyncio import create_async_engine
+from fastapi import FastAPI
+from sqlalchemy import URL, Connection, event
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from benchmarks import data
-from tests.conftest import RolledBackDatabase, alembic_config, new_client
-from tests.factories import HASHER, make_item, make_user
+from app.database_url import libpq_uri
 from tests.test_authorization import CALLERS, DECISIONS, ROUTES, Cast, make_cast
 
 # The first is that which finds out who is calling, where a route needs that.
@@ -24,36 +21,40 @@ STATEMENTS = {
     "GET /docs": 0,
     "GET /docs/oauth2-redirect": 0,
     "GET /redoc": 0,
-    "POST /api/v1/auth/signup": 1,
-    "POST /api/v1/auth/login": 4,
+    "GET /set-password": 0,
+    "POST /set-password": 11,
+    "GET /confirm-email": 0,
+    "POST /confirm-email": 5,
+    "GET /forgot-password": 0,
+    "POST /forgot-password": 2,
+    "POST /api/v1/auth/signup": 3,
+    "POST /api/v1/auth/login": 7,
     "POST /api/v1/auth/logout": 2,
     "GET /api/v1/auth/sessions": 2,
     "DELETE /api/v1/auth/sessions": 2,
     "DELETE /api/v1/auth/sessions/{session_id}": 2,
+    "POST /api/v1/auth/password-reset": 2,
+    "POST /api/v1/auth/password-reset/confirm": 11,
+    "POST /api/v1/auth/email-verification": 3,
+    "POST /api/v1/auth/email-verification/confirm": 5,
     "GET /api/v1/users/me": 1,
     "PATCH /api/v1/users/me": 2,
     "DELETE /api/v1/users/me": 3,
-    "PUT /api/v1/users/me/password": 5,
+    "PUT /api/v1/users/me/password": 11,
+    "POST /api/v1/users/me/email": 5,
     "GET /api/v1/users": 2,
-    "POST /api/v1/users": 2,
+    "POST /api/v1/users": 3,
     "GET /api/v1/users/{user_id}": 2,
     "PATCH /api/v1/users/{user_id}": 3,
     "DELETE /api/v1/users/{user_id}": 3,
     "DELETE /api/v1/users/{user_id}/sessions": 3,
+    "POST /api/v1/users/{user_id}/password-reset": 3,
     "GET /api/v1/items": 2,
     "POST /api/v1/items": 2,
     "GET /api/v1/items/{item_id}": 2,
     "PATCH /api/v1/items/{item_id}": 3,
     "DELETE /api/v1/items/{item_id}": 3,
 }
-# Pages after the first, and a search among one's own, are other statements.
-QUERIES = {
-    "GET /api/v1/items": ("?limit=20", "?search=Title", "?cursor={cursor}"),
-    "GET /api/v1/users": ("?limit=20", "?cursor={cursor}"),
-}
-ITEMS = 1_000_000
-SMALL = 1000  # rows; PostgreSQL is right to read a smaller table from end to end
-
 Statement = tuple[str, Any]
 
 
@@ -73,7 +74,14 @@ def captured(connection: Connection) -> Iterator[list[Statement]]:
         event.remove(connection, "before_cursor_execute", collect)
 
 
-async def call(cast: Cast, session: AsyncSession, route: str, query: str = "") -> list[Statement]:
+@pytest.fixture
+async def cast(app: FastAPI, session: AsyncSession) -> Cast:
+    return await make_cast(app, session)
+
+
+async def call(
+    cast: Cast, session: AsyncSession, route: str, query: str = "", **objects: object
+) -> list[Statement]:
     """Call a route as the first who may; return its statements, and undo what they have done."""
     caller = next(
         caller
@@ -84,7 +92,7 @@ async def call(cast: Cast, session: AsyncSession, route: str, query: str = "") -
     async with connection.begin_nested() as savepoint:
         assert connection.sync_connection is not None
         with captured(connection.sync_connection) as statements:
-            answer = await cast.call(route + query, caller)
+            answer = await cast.call(route, caller, query, **objects)
         await savepoint.rollback()
     assert answer.is_success, answer.text
     return statements
@@ -96,3 +104,16 @@ async def test_route_takes_no_more_statements_than_it_needs(
 ) -> None:
     statements = await call(cast, session, route)
     assert len(statements) == STATEMENTS[route], statements
+
+
+# A foreign key without an index of its own has each deletion of what it refers to read the table.
+UNINDEXED = """
+    SELECT conrelid::regclass, conname FROM pg_constraint c WHERE contype = 'f' AND NOT EXISTS (
+        SELECT FROM pg_index i WHERE i.indrelid = c.conrelid AND i.indpred IS NULL
+        AND (i.indkey::int2[])[0:cardinality(c.conkey) - 1] @> c.conkey)
+"""
+
+
+def test_every_foreign_key_has_an_index(migrated_database: URL) -> None:
+    with psycopg.connect(libpq_uri(migrated_database)) as connection:
+        assert connection.execute(UNINDEXED).fetchall() == []

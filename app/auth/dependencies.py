@@ -8,6 +8,14 @@ from fastapi import Depends, Request
 from fastapi.security import OAuth2PasswordBearer
 
 from app.auth.passwords import PasswordHasher
+from app.auth.rate_limit import (
+    MAIL_TOKENS_PER_NETWORK,
+    PER_NETWORK,
+    SIGN_UPS_PER_MAILBOX,
+    RateLimits,
+    find_mailbox,
+)
+from app.auth.schemas import SignUp
 from app.auth.service import Client, Login, RecentLoginRequired, authenticate
 from app.errors import Forbidden, Unauthenticated
 from app.routing import get_session
@@ -79,6 +87,13 @@ async def get_hasher(request: Request) -> PasswordHasher:
 HasherDep = Annotated[PasswordHasher, Depends(get_hasher)]
 
 
+async def get_limits(request: Request) -> RateLimits:
+    return RateLimits(request.app.state.database)
+
+
+LimitsDep = Annotated[RateLimits, Depends(get_limits)]
+
+
 async def get_client(request: Request) -> Client:
     """Return where a request comes from, as the database can keep it: a header may be anything."""
     user_agent = _CONTROL_CHARACTERS.sub(" ", request.headers.get("user-agent", "")[:255])
@@ -94,3 +109,20 @@ def _find_address(request: Request) -> str | None:
 
 
 ClientDep = Annotated[Client, Depends(get_client)]
+
+
+async def limit_sign_up(
+    hasher: HasherDep, limits: LimitsDep, client: ClientDep, data: SignUp
+) -> SignUp:
+    hasher.require_place()
+    mailbox = find_mailbox(data.email)
+    await limits.consume(PER_NETWORK.use(client.network), SIGN_UPS_PER_MAILBOX.use(mailbox))
+    return data
+
+
+LimitedSignUp = Annotated[SignUp, Depends(limit_sign_up)]
+
+
+async def limit_mail_tokens(limits: LimitsDep, client: ClientDep) -> None:
+    """Keep a network from trying tokens; for the `dependencies` of a route that takes them."""
+    await limits.consume(MAIL_TOKENS_PER_NETWORK.use(client.network))

@@ -19,7 +19,7 @@ class LoginSession(SQLModel, table=True):
     created_at: datetime = Field(default=None, sa_column_kwargs=NOW)
     last_used_at: datetime = Field(default=None, sa_column_kwargs=NOW)
     authenticated_at: datetime = Field(default=None, sa_column_kwargs=NOW)
-    expires_at: datetime
+    expires_at: datetime = Field(index=True)
     address: str | None = Field(default=None, max_length=45)
     user_agent: str | None = Field(default=None, max_length=255)
 

@@ -1,21 +1,42 @@
-"""HTTP routes to sign up, sign in and out, and to change the password."""
+"""HTTP routes to sign up, sign in and out, and to change the password and the address."""
 
 import uuid
 from collections.abc import Sequence
 from typing import Annotated
 
-from fastapi import APIRouter, Form, status
+from fastapi import APIRouter, Depends, Form, Response, status
 
-from app.auth import service
-from app.auth.dependencies import ClientDep, CurrentLogin, HasherDep, RecentLogin
-from app.auth.schemas import LoginForm, LoginSessionPublic, PasswordChange, SignUp, TokenPublic
+from app.auth import login as signing_in
+from app.auth import recovery, service
+from app.auth.dependencies import (
+    ClientDep,
+    CurrentLogin,
+    CurrentUser,
+    HasherDep,
+    LimitedSignUp,
+    LimitsDep,
+    RecentLogin,
+    limit_mail_tokens,
+)
+from app.auth.login import InvalidCredentials
+from app.auth.rate_limit import TooManyRequests
+from app.auth.schemas import (
+    EmailChange,
+    EmailConfirmation,
+    LoginForm,
+    LoginSessionPublic,
+    PasswordChange,
+    PasswordReset,
+    PasswordResetRequest,
+    TokenPublic,
+)
 from app.auth.service import (
     IncorrectPassword,
-    InvalidCredentials,
     RecentLoginRequired,
     SessionNotFound,
 )
 from app.errors import Unavailable, problems
+from app.mail.service import InvalidToken as InvalidMailToken
 from app.routing import ServiceRoute, SessionDep
 from app.users.models import User
 from app.users.schemas import UserPublic
@@ -28,22 +49,23 @@ router = APIRouter(tags=["auth"], route_class=ServiceRoute)
     "/auth/signup",
     status_code=status.HTTP_201_CREATED,
     response_model=UserPublic,
-    responses=problems(EmailTaken, Unavailable),
+    responses=problems(EmailTaken, TooManyRequests, Unavailable),
 )
-async def sign_up(session: SessionDep, hasher: HasherDep, data: SignUp) -> User:
+async def sign_up(session: SessionDep, hasher: HasherDep, data: LimitedSignUp) -> User:
     """Create an account."""
     return await service.sign_up(session, hasher, data)
 
 
-@router.post("/auth/login", responses=problems(InvalidCredentials, Unavailable))
+@router.post("/auth/login", responses=problems(InvalidCredentials, TooManyRequests, Unavailable))
 async def log_in(
     session: SessionDep,
     hasher: HasherDep,
+    limits: LimitsDep,
     client: ClientDep,
     form: Annotated[LoginForm, Form()],
 ) -> TokenPublic:
     """Trade an e-mail address and a password for an access token."""
-    return await service.log_in(session, hasher, form, client)
+    return await signing_in.log_in(session, hasher, limits, form, client)
 
 
 @router.post("/auth/logout", status_code=status.HTTP_204_NO_CONTENT)
@@ -77,10 +99,84 @@ async def end_session(session: SessionDep, login: CurrentLogin, session_id: uuid
 @router.put(
     "/users/me/password",
     status_code=status.HTTP_204_NO_CONTENT,
-    responses=problems(IncorrectPassword, RecentLoginRequired, Unavailable),
+    responses=problems(IncorrectPassword, RecentLoginRequired, TooManyRequests, Unavailable),
 )
 async def change_password(
-    session: SessionDep, hasher: HasherDep, login: RecentLogin, data: PasswordChange
+    session: SessionDep,
+    hasher: HasherDep,
+    limits: LimitsDep,
+    login: RecentLogin,
+    data: PasswordChange,
 ) -> None:
     """Change the password, and sign out all other devices."""
-    await service.change_password(session, hasher, login, data)
+    await service.change_password(session, hasher, limits, login, data)
+
+
+@router.post(
+    "/auth/password-reset",
+    status_code=status.HTTP_202_ACCEPTED,
+    response_class=Response,
+    responses=problems(TooManyRequests),
+)
+async def request_password_reset(
+    session: SessionDep, limits: LimitsDep, client: ClientDep, data: PasswordResetRequest
+) -> None:
+    """Mail a link to set a new password, if the address has an account.
+
+    The answer is the same whether or not it has one. The link works for 30 minutes.
+    """
+    await recovery.request_password_reset(session, limits, client, data)
+
+
+@router.post(
+    "/auth/password-reset/confirm",
+    status_code=status.HTTP_204_NO_CONTENT,
+    dependencies=[Depends(limit_mail_tokens)],
+    responses=problems(InvalidMailToken, TooManyRequests, Unavailable),
+)
+async def reset_password(session: SessionDep, hasher: HasherDep, data: PasswordReset) -> None:
+    """Set the password with the code of a mail, and sign out everywhere."""
+    await recovery.reset_password(session, hasher, data)
+
+
+@router.post(
+    "/auth/email-verification",
+    status_code=status.HTTP_202_ACCEPTED,
+    response_class=Response,
+    responses=problems(TooManyRequests),
+)
+async def request_email_verification(
+    session: SessionDep, limits: LimitsDep, user: CurrentUser
+) -> None:
+    """Mail the caller a link that verifies the address; it works for 24 hours."""
+    await recovery.request_email_verification(session, limits, user)
+
+
+@router.post(
+    "/auth/email-verification/confirm",
+    status_code=status.HTTP_204_NO_CONTENT,
+    dependencies=[Depends(limit_mail_tokens)],
+    responses=problems(InvalidMailToken, EmailTaken, TooManyRequests),
+)
+async def confirm_email(session: SessionDep, data: EmailConfirmation) -> None:
+    """Verify an address, or change to a new one, with the code of the mail that it got.
+
+    A change signs out everywhere, and is told to the old address.
+    """
+    await recovery.confirm_email(session, data)
+
+
+@router.post(
+    "/users/me/email",
+    status_code=status.HTTP_202_ACCEPTED,
+    response_class=Response,
+    responses=problems(RecentLoginRequired, TooManyRequests),
+)
+async def request_email_change(
+    session: SessionDep, limits: LimitsDep, login: RecentLogin, data: EmailChange
+) -> None:
+    """Mail a link to the new address, which counts once the link is followed, within an hour.
+
+    The answer is the same whether or not the address has an account; the mail tells its reader.
+    """
+    await recovery.request_email_change(session, limits, login, data)

@@ -9,7 +9,7 @@ from pydantic import BaseModel, BeforeValidator, Field, Secret
 
 from app.schemas import Email, Input, Line
 
-_NOT_SHOWN = Field(json_schema_extra={"format": "password", "writeOnly": True})
+_NOT_SHOWN = {"format": "password", "writeOnly": True}
 
 
 def _compose(password: object) -> object:
@@ -17,17 +17,32 @@ def _compose(password: object) -> object:
     return normalize("NFC", password) if isinstance(password, str) else password
 
 
+def _strip(token: object) -> object:
+    return token.strip() if isinstance(token, str) else token
+
+
 NewPassword = Annotated[
-    Secret[Annotated[Line, Field(min_length=15, max_length=128), BeforeValidator(_compose)]],
-    _NOT_SHOWN,
+    Secret[Annotated[Line, Field(max_length=128), BeforeValidator(_compose)]],
+    Field(
+        json_schema_extra={**_NOT_SHOWN, "minLength": 8},
+        description="At least 15 characters, unless the service is set otherwise (never less than"
+        " 8). Refused if it is easily guessed, or made of the user's own name or address.",
+    ),
 ]
-"""15 code points or more, without a rule for their composition (NIST SP 800-63B-4, 3.1.1.2)."""
+"""One that a user chooses; `PasswordPolicy` has the last word, once it is known whose it is."""
 
 Password = Annotated[
     Secret[Annotated[Line, Field(min_length=1, max_length=1024), BeforeValidator(_compose)]],
-    _NOT_SHOWN,
+    Field(json_schema_extra=_NOT_SHOWN),
 ]
 """One that exists already, whatever the rules were then."""
+
+
+MailToken = Annotated[
+    Secret[Annotated[str, Field(max_length=255), BeforeValidator(_strip)]],
+    Field(json_schema_extra={"format": "password", "writeOnly": True}),
+]
+"""The code of a mail, with the blanks that pasting may add; any text, since only a hash counts."""
 
 
 class SignUp(Input):
@@ -47,6 +62,23 @@ class LoginForm(BaseModel):
 class PasswordChange(Input):
     current_password: Password
     new_password: NewPassword
+
+
+class PasswordResetRequest(Input):
+    email: Email = Field(max_length=255)
+
+
+class PasswordReset(Input):
+    token: MailToken
+    new_password: NewPassword
+
+
+class EmailChange(Input):
+    new_email: Email = Field(max_length=255)
+
+
+class EmailConfirmation(Input):
+    token: MailToken
 
 
 class TokenPublic(BaseModel):

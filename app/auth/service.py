@@ -1,4 +1,4 @@
-"""Signing up, signing in, and recognizing who is signed in.
+"""Accounts and their login sessions: who is signed in, and where.
 
 A token is opaque; only its hash is stored. Every request looks it up together with its user, so a
 revoked session, a deactivated or a demoted user is noticed at once.
@@ -20,10 +20,11 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from app.auth.models import LoginSession
 from app.auth.passwords import PasswordHasher
-from app.auth.schemas import LoginForm, LoginSessionPublic, PasswordChange, SignUp, TokenPublic
+from app.auth.rate_limit import PASSWORD_CHECKS, RateLimits, find_network, give_back
+from app.auth.schemas import LoginSessionPublic, PasswordChange, SignUp, TokenPublic
 from app.database import release_connection
 from app.errors import Forbidden, NotFound, ServiceError, Unauthenticated
-from app.schemas import find_canonical_email
+from app.mail import service as mail
 from app.users import service as users
 from app.users.models import User
 from app.users.schemas import UserCreate, UserUpdate
@@ -34,12 +35,6 @@ RECENT = timedelta(minutes=15)
 SESSIONS_PER_USER = 20
 _USE_WRITTEN_AFTER = timedelta(minutes=5)  # `last_used_at` is this exact, for far fewer writes
 _TOKEN = re.compile(r"ust_[A-Za-z0-9_-]{43}")  # 32 random bytes
-
-
-class InvalidCredentials(Unauthenticated):
-    """Wrong e-mail address or password."""
-
-    headers: ClassVar = {"WWW-Authenticate": "Bearer"}
 
 
 class InvalidToken(Unauthenticated):
@@ -63,10 +58,14 @@ class SessionNotFound(NotFound):
 
 
 class Client(NamedTuple):
-    """Where a login comes from, for its owner to recognize it."""
+    """Where a request comes from, for the owner of a login to recognize it, and to limit it."""
 
     address: str | None
     user_agent: str | None
+
+    @property
+    def network(self) -> str:
+        return find_network(self.address)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,28 +78,16 @@ class Login:
 
 
 async def sign_up(session: AsyncSession, hasher: PasswordHasher, data: SignUp) -> User:
-    """Add a user with a password, or raise `EmailTaken`."""
-    hashed_password = await hasher.hash(data.password)
-    user = UserCreate(email=data.email, full_name=data.full_name)
-    return await users.create_user(session, user, hashed_password=hashed_password)
+    """Add a user with a password, or raise `PasswordRefused` or `EmailTaken`."""
+    about = (data.email, data.full_name)
+    hashed_password = await hasher.hash_new(data.password, field="password", about=about)
+    new = UserCreate(email=data.email, full_name=data.full_name)
+    user = await users.create_user(session, new, hashed_password=hashed_password)
+    await mail.enqueue(session, mail.EMAIL_VERIFICATION, user_id=str(user.id))
+    return user
 
 
-async def log_in(
-    session: AsyncSession, hasher: PasswordHasher, form: LoginForm, client: Client
-) -> TokenPublic:
-    """Start a login session, or raise `InvalidCredentials`."""
-    email = find_canonical_email(form.username)
-    user = await users.find_user_by_email(session, email or "")
-    hashed_password = user.hashed_password if user else users.NO_PASSWORD
-    await release_connection(session)
-    if not await hasher.verify(form.password, hashed_password) or user is None:
-        raise InvalidCredentials
-    if not await _lock_user(session, user.id, hashed_password):
-        raise InvalidCredentials
-    return await _start_session(session, user.id, client)
-
-
-async def _lock_user(session: AsyncSession, user_id: uuid.UUID, hashed_password: str) -> bool:
+async def lock_user(session: AsyncSession, user_id: uuid.UUID, hashed_password: str) -> bool:
     """Lock the user if it is active and still has this password, which was verified meanwhile."""
     user = select(User.id).where(
         User.id == user_id, User.hashed_password == hashed_password, col(User.is_active)
@@ -114,7 +101,8 @@ async def _lock_session(session: AsyncSession, session_id: uuid.UUID) -> bool:
     return (await session.exec(mine.with_for_update(key_share=True))).first() is not None
 
 
-async def _start_session(session: AsyncSession, user_id: uuid.UUID, client: Client) -> TokenPublic:
+async def start_session(session: AsyncSession, user_id: uuid.UUID, client: Client) -> TokenPublic:
+    """Add a login session, and end those that are one too many."""
     token = f"ust_{token_urlsafe(32)}"
     new = insert(LoginSession).values(
         user_id=user_id,
@@ -142,12 +130,13 @@ async def _drop_surplus_sessions(
         LoginSession.user_id == user_id, LoginSession.token_hash != newest
     )
     surplus = others.order_by(
-        _is_live().desc(), col(LoginSession.last_used_at).desc(), col(LoginSession.id)
+        is_live().desc(), col(LoginSession.last_used_at).desc(), col(LoginSession.id)
     ).offset(SESSIONS_PER_USER - 1)
     await session.exec(delete(LoginSession).where(col(LoginSession.id).in_(surplus)))
 
 
-def _is_live() -> ColumnElement[bool]:
+def is_live() -> ColumnElement[bool]:
+    """Return the condition that a login session has not expired."""
     return and_(
         col(LoginSession.expires_at) > func.now(),
         col(LoginSession.last_used_at) > func.now() - IDLE_LIFETIME,
@@ -166,7 +155,7 @@ _FIND_LOGIN = (
     .join(LoginSession, col(LoginSession.user_id) == User.id)
     .where(
         LoginSession.token_hash == bindparam("token_hash"),
-        _is_live(),
+        is_live(),
         col(User.is_active),
     )
 )
@@ -192,21 +181,35 @@ async def authenticate(session: AsyncSession, token: str) -> Login:
 
 
 async def change_password(
-    session: AsyncSession, hasher: PasswordHasher, login: Login, data: PasswordChange
+    session: AsyncSession,
+    hasher: PasswordHasher,
+    limits: RateLimits,
+    login: Login,
+    data: PasswordChange,
 ) -> None:
-    """Set a new password and end all other sessions, or raise `IncorrectPassword`."""
+    """Set a new password and end all other sessions.
+
+    Raises `TooManyRequests`, `IncorrectPassword` and `PasswordRefused`.
+    """
     await release_connection(session)
-    old = login.user.hashed_password
+    user = login.user
+    old = user.hashed_password
+    guess = PASSWORD_CHECKS.use(user.id)
+    await limits.consume(guess)
     if not await hasher.verify(data.current_password, old):
         raise IncorrectPassword
-    new = await hasher.hash(data.new_password)
-    if not await _lock_user(session, login.user.id, old):
+    about = (user.email, user.full_name)
+    new = await hasher.hash_new(data.new_password, field="new_password", about=about)
+    if not await lock_user(session, user.id, old):
         raise IncorrectPassword
     if not await _lock_session(session, login.session_id):
         raise InvalidToken
-    user = update(User).where(col(User.id) == login.user.id)
-    await session.exec(user.values(hashed_password=new))
+    mine = update(User).where(col(User.id) == user.id)
+    await session.exec(mine.values(hashed_password=new))
     await end_other_sessions(session, login)
+    await mail.withdraw_links(session, user.id)
+    await mail.enqueue(session, "password_changed", user_id=str(user.id), email=user.email)
+    await give_back(session, [guess])
 
 
 async def log_out(session: AsyncSession, login: Login) -> None:
@@ -229,7 +232,7 @@ async def list_sessions(session: AsyncSession, login: Login) -> Sequence[LoginSe
     """Return the caller's live login sessions, the one used last first."""
     found = await session.exec(
         select(LoginSession)
-        .where(LoginSession.user_id == login.user.id, _is_live())
+        .where(LoginSession.user_id == login.user.id, is_live())
         .order_by(col(LoginSession.last_used_at).desc(), col(LoginSession.id))
     )
     return [
@@ -265,6 +268,7 @@ async def administer_user(session: AsyncSession, user_id: uuid.UUID, data: UserU
     user = await users.administer_user(session, user_id, data)
     if not user.is_active:
         await end_all_sessions(session, user_id)
+        await mail.withdraw_links(session, user_id)
     return user
 
 

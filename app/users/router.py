@@ -3,8 +3,9 @@
 import uuid
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query, status
+from fastapi import APIRouter, Depends, Query, Response, status
 
+from app.auth import recovery
 from app.auth import service as auth
 from app.auth.dependencies import (
     CurrentUser,
@@ -66,8 +67,8 @@ async def list_users(session: SessionDep, query: Annotated[PageQuery, Query()]) 
     responses=problems(EmailTaken),
 )
 async def create_user(session: SessionDep, data: UserCreate) -> User:
-    """Add a user, who has no password yet."""
-    return await service.create_user(session, data)
+    """Add a user, who is mailed a link to choose a password; it works for 7 days."""
+    return await recovery.invite_user(session, data)
 
 
 @administration.get("/{user_id}", response_model=UserPublic, responses=problems(UserNotFound))
@@ -102,6 +103,20 @@ async def delete_user(session: SessionDep, user_id: uuid.UUID) -> None:
 async def end_user_sessions(session: SessionDep, user_id: uuid.UUID) -> None:
     """Sign a user out everywhere."""
     await auth.end_all_sessions(session, user_id)
+
+
+@administration.post(
+    "/{user_id}/password-reset",
+    status_code=status.HTTP_202_ACCEPTED,
+    response_class=Response,
+    responses=problems(UserNotFound),
+)
+async def mail_password_link(session: SessionDep, user_id: uuid.UUID) -> None:
+    """Mail a user a link to choose a password: again to one who was invited, or for a new one.
+
+    A deactivated user gets none.
+    """
+    await recovery.mail_password_link(session, user_id)
 
 
 router = APIRouter()

@@ -184,6 +184,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_login_session")),
         sa.UniqueConstraint("token_hash", name=op.f("uq_login_session_token_hash")),
     )
+    op.create_index(
+        op.f("ix_login_session_expires_at"), "login_session", ["expires_at"], unique=False
+    )
     op.create_index(op.f("ix_login_session_user_id"), "login_session", ["user_id"], unique=False)
     # ### end Alembic commands ###
 

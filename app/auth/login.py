@@ -1,0 +1,132 @@
+"""Signing in: what it may cost to guess, and what its owner is told of it."""
+
+import re
+import uuid
+from hashlib import sha256
+from typing import ClassVar, NamedTuple
+
+from sqlalchemy import func, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from app.auth.models import KnownDevice, LoginSession
+from app.auth.passwords import PasswordHasher
+from app.auth.rate_limit import (
+    PER_ACCOUNT,
+    PER_ACCOUNT_AND_NETWORK,
+    PER_NETWORK,
+    RateLimits,
+    Use,
+    find_network,
+    give_back,
+)
+from app.auth.schemas import LoginForm, TokenPublic
+from app.auth.service import Client, is_live, lock_user, start_session
+from app.database import release_connection
+from app.errors import Unauthenticated
+from app.mail import service as mail
+from app.schemas import find_canonical_email
+from app.users.models import User
+from app.users.service import NO_PASSWORD
+
+_VERSION = re.compile(r"[\d._]+")
+
+
+class InvalidCredentials(Unauthenticated):
+    """Wrong e-mail address or password."""
+
+    headers: ClassVar = {"WWW-Authenticate": "Bearer"}
+
+
+class _Account(NamedTuple):
+    """What is known of an address before its password is checked; nobody's looks the same."""
+
+    user_id: uuid.UUID | None
+    hashed_password: str
+    is_active: bool
+    addresses: list[str | None]
+    """From where it is signed in."""
+
+
+async def log_in(
+    session: AsyncSession,
+    hasher: PasswordHasher,
+    limits: RateLimits,
+    form: LoginForm,
+    client: Client,
+) -> TokenPublic:
+    """Start a login session, or raise `InvalidCredentials` or `TooManyRequests`.
+
+    Whether the account exists, and what else may be wrong, changes neither the answer nor the
+    work: the same queries, the same limits, one hash.
+    """
+    hasher.require_place()
+    email = find_canonical_email(form.username)
+    account = await _find_account(session, email)
+    await release_connection(session)
+    uses = _limit(email or form.username, account, client)
+    await limits.consume(*uses)
+    is_right, new_hash = await hasher.verify_and_update(form.password, account.hashed_password)
+    user_id = account.user_id
+    if user_id is None or not (is_right and account.is_active):
+        raise InvalidCredentials
+    if not await lock_user(session, user_id, account.hashed_password):
+        raise InvalidCredentials
+    if new_hash:
+        user = update(User).where(col(User.id) == user_id)
+        await session.exec(user.values(hashed_password=new_hash))
+    if await _remember_device(session, user_id, client):
+        await mail.enqueue(session, "new_login", user_id=str(user_id), **client._asdict())
+    token = await start_session(session, user_id, client)
+    await give_back(session, uses)
+    return token
+
+
+async def _find_account(session: AsyncSession, email: str | None) -> _Account:
+    live = select(LoginSession.address).where(LoginSession.user_id == User.id, is_live())
+    account = select(
+        User.id, User.hashed_password, User.is_active, func.array(live.scalar_subquery())
+    )
+    row = (await session.exec(account.where(User.email == (email or "")))).one_or_none()
+    return _Account(*row) if row else _Account(None, NO_PASSWORD, is_active=False, addresses=[])
+
+
+def _limit(name: str, account: _Account, client: Client) -> list[Use]:
+    """Return what a try uses up; of a malformed address, as of any other."""
+    uses = [
+        PER_NETWORK.use(client.network),
+        PER_ACCOUNT_AND_NETWORK.use(name, client.network),
+    ]
+    if client.network not in map(find_network, account.addresses):
+        uses.append(PER_ACCOUNT.use(name))
+    return uses
+
+
+async def _remember_device(session: AsyncSession, user_id: uuid.UUID, client: Client) -> bool:
+    """Note where the user signs in; tell whether the device or the network is a new one.
+
+    Of the first login, which has nothing to be compared with, it is not said.
+    """
+    mine = [_fingerprint("device", _find_device(client)), _fingerprint("network", client.network)]
+    is_mine = col(KnownDevice.fingerprint).in_(mine)
+    known = select(func.count(), func.count().filter(is_mine)).where(KnownDevice.user_id == user_id)
+    new = insert(KnownDevice).values(
+        [{"user_id": user_id, "fingerprint": fingerprint} for fingerprint in mine]
+    )
+    remember = new.on_conflict_do_update(
+        index_elements=[col(KnownDevice.user_id), col(KnownDevice.fingerprint)],
+        set_={"last_used_at": func.now()},
+    )
+    # In one trip: what is counted is as it was before.
+    total, recognized = (await session.exec(known.add_cte(remember.cte("remember")))).one()
+    return total > 0 and recognized < len(mine)
+
+
+def _find_device(client: Client) -> str:
+    """Return the kind of device and browser, whose versions change every few weeks."""
+    return _VERSION.sub("", client.user_agent or "")
+
+
+def _fingerprint(kind: str, text: str) -> bytes:
+    return sha256(f"{kind}\0{text}".encode()).digest()

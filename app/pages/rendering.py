@@ -1,0 +1,55 @@
+"""Pages as HTML: the Jinja environment, and the security policy that is made of its templates."""
+
+from base64 import b64encode
+from collections.abc import Mapping
+from hashlib import sha256
+from http import HTTPStatus
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from starlette.responses import HTMLResponse
+
+_TEMPLATES = Path(__file__).parent / "templates"
+
+
+class Pages:
+    """The templates; `values` are what all of them may show, such as the service's name."""
+
+    def __init__(self, **values: object) -> None:
+        self._environment = Environment(
+            loader=FileSystemLoader(_TEMPLATES),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        self._environment.globals |= values | {"problem": None, "errors": {}, "typed": {}}
+        self._headers = {
+            "Cache-Control": "no-store",
+            "Content-Security-Policy": self._make_policy(),
+            "Referrer-Policy": "no-referrer",
+        }
+
+    def _make_policy(self) -> str:
+        """Let a page run its own script, look as it does, and be sent to where it is from."""
+        return (
+            f"default-src 'none'; script-src {self._hash('page.js')};"
+            f" style-src {self._hash('page.css')};"
+            " form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+        )
+
+    def _hash(self, template: str) -> str:
+        """Return the source expression for what stands inline (CSP level 3, section 2.3.1)."""
+        text = self._environment.get_template(template).render()
+        return f"'sha256-{b64encode(sha256(text.encode()).digest()).decode()}'"
+
+    def render(
+        self,
+        template: str,
+        status: int = HTTPStatus.OK,
+        headers: Mapping[str, str] | None = None,
+        **values: object,
+    ) -> HTMLResponse:
+        """Fill a template; every value is escaped, and one that is missing is an error."""
+        html = self._environment.get_template(template).render(values)
+        return HTMLResponse(html, status, {**(headers or {}), **self._headers})

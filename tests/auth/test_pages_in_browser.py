@@ -1,0 +1,331 @@
+"""The pages as people use them: with JavaScript and without, by keyboard, by screen reader."""
+
+import re
+from collections.abc import Callable, Iterator
+from hashlib import sha256
+from itertools import count
+from secrets import token_urlsafe
+from time import monotonic, sleep
+from typing import Any, Literal, NamedTuple, TypeVar
+
+import psycopg
+import pytest
+from anyio.from_thread import start_blocking_portal
+from axe_playwright_python.sync_playwright import Axe
+from httpx2 import Client
+from playwright.sync_api import Browser, ConsoleMessage, Page, Route, expect
+from sqlalchemy import URL
+
+from app.database_url import libpq_uri
+from tests.browsers import running_browser
+from tests.factories import PASSWORD
+from tests.servers import Server, running_app
+from tests.smtp_server import Catcher, read_text, running_smtp_server
+
+NEW_PASSWORD = f"new {PASSWORD}"
+T = TypeVar("T")
+_numbers = count(1)
+
+
+class Account(NamedTuple):
+    email: str
+    access_token: str
+
+
+class Site(NamedTuple):
+    """The service with a browser before it, and the database behind."""
+
+    server: Server
+    browser: Browser
+    database: str
+    api: Client
+    mail: Catcher
+
+    def sign_up(self) -> Account:
+        email = f"user{next(_numbers)}@example.com"
+        body = {"email": email, "password": PASSWORD}
+        assert self.api.post("/auth/signup", json=body).status_code == 201
+        answer = self.log_in(email, PASSWORD)
+        assert answer is not None
+        return Account(email, answer)
+
+    def log_in(self, email: str, password: str) -> str | None:
+        form = {"username": email, "password": password}
+        token: str | None = self.api.post("/auth/login", data=form).json().get("access_token")
+        return token
+
+    def read_me(self, access_token: str) -> dict[str, Any]:
+        headers = {"Authorization": f"Bearer {access_token}"}
+        me: dict[str, Any] = self.api.get("/users/me", headers=headers).json()
+        return me
+
+    def receive_link(self, account: Account, subject: str) -> str:
+        """Wait for a mail, and return what its link opens here."""
+
+        def find_link() -> str | None:
+            for mail in self.mail.messages:
+                if (mail["To"], mail["Subject"]) == (account.email, subject):
+                    link = re.search(r"https?://[^/]+(/\S+#token=\S+)", read_text(mail))
+                    assert link is not None
+                    return link[1]
+            return None
+
+        return wait_for(find_link)
+
+    def mint_token(self, account: Account, purpose: str = "password_reset") -> str:
+        """Return the code that a mail would carry, without the mail."""
+        token = f"uml_{token_urlsafe(32)}"
+        with psycopg.connect(self.database) as connection:
+            connection.execute(
+                """
+                INSERT INTO email_token (token_hash, user_id, purpose, email, expires_at)
+                SELECT %s, id, %s, email, now() + interval '1 hour' FROM "user" WHERE email = %s
+                ON CONFLICT (user_id, purpose) DO UPDATE SET token_hash = excluded.token_hash
+                """,
+                [sha256(token.encode()).digest(), purpose, account.email],
+            )
+        return token
+
+
+@pytest.fixture(scope="module")
+def site(create_database: Callable[[], URL]) -> Iterator[Site]:
+    with running_browser() as browser:
+        database = libpq_uri(create_database())
+        with (
+            start_blocking_portal() as portal,  # the catcher's own event loop
+            portal.wrap_async_context_manager(running_smtp_server()) as mail,
+            running_app(DATABASE_URL=database, SMTP_URL=mail.url) as server,
+            Client(base_url=f"{server.url}/api/v1") as api,
+        ):
+            yield Site(server, browser, database, api, mail)
+
+
+@pytest.fixture
+def open_page(site: Site) -> Iterator[Callable[..., Page]]:
+    """Open pages of a new visitor; no script may fail, and nothing violate the policy."""
+    contexts, complaints = [], []
+
+    def listen(message: ConsoleMessage) -> None:
+        if not message.text.startswith("Failed to load resource"):  # an answer 4xx, as is expected
+            complaints.append(message.text)
+
+    def open_page(path: str, **options: Any) -> Page:
+        context = site.browser.new_context(base_url=site.server.url, **options)
+        contexts.append(context)
+        context.set_default_timeout(10_000)
+        page = context.new_page()
+        page.on("console", listen)
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.goto(path)
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert complaints == []
+
+
+def wait_for(find: Callable[[], T | None]) -> T:
+    deadline = monotonic() + 30
+    while (found := find()) is None:
+        assert monotonic() < deadline
+        sleep(0.05)
+    return found
+
+
+def send(page: Page, label: str, text: str) -> None:
+    page.get_by_label(label).fill(text)
+    page.get_by_role("button").click()
+
+
+def expect_heading(page: Page, text: str) -> None:
+    expect(page.get_by_role("heading", level=1)).to_have_text(text)
+
+
+def test_forgotten_password_is_reset_from_the_link_of_a_mail(
+    site: Site, open_page: Callable[..., Page]
+) -> None:
+    account = site.sign_up()
+    page = open_page("/forgot-password")
+    page.get_by_label("E-mail address").fill(account.email)
+    page.keyboard.press("Enter")
+    expect_heading(page, "Look into your mail")
+    page.goto(site.receive_link(account, "Set a new password"))
+    send(page, "New password", NEW_PASSWORD)
+    expect_heading(page, "Your password is set")
+    assert site.read_me(account.access_token)["code"] == "invalid_token"
+    assert site.log_in(account.email, PASSWORD) is None
+    assert site.log_in(account.email, NEW_PASSWORD) is not None
+
+
+def test_address_is_confirmed_by_the_link_of_a_mail(
+    site: Site, open_page: Callable[..., Page]
+) -> None:
+    account = site.sign_up()
+    page = open_page(site.receive_link(account, "Confirm your e-mail address"))
+    assert site.read_me(account.access_token)["email_verified_at"] is None  # opened, and no more
+    page.get_by_role("button", name="Confirm address").click()
+    expect_heading(page, "Your address is confirmed")
+    assert site.read_me(account.access_token)["email_verified_at"]
+
+
+def test_asvs_14_2_1_no_log_has_the_token(site: Site, open_page: Callable[..., Page]) -> None:
+    def count_lines() -> int:
+        return len(re.findall(r"set[-_]password", site.server.printed))
+
+    before = count_lines()
+    token = site.mint_token(site.sign_up())
+    page = open_page(f"/set-password#token={token}")
+    send(page, "New password", "too short")
+    expect(page).to_have_title(re.compile("Error: "))
+    send(page, "New password", NEW_PASSWORD)
+    expect_heading(page, "Your password is set")
+    wait_for(lambda: count_lines() >= before + 3 or None)
+    assert token not in site.server.printed
+    assert token[4:] not in site.server.printed
+
+
+def test_token_goes_from_the_link_into_the_form_and_out_of_the_address_bar(
+    site: Site, open_page: Callable[..., Page]
+) -> None:
+    token = site.mint_token(site.sign_up())
+    page = open_page(f"/set-password#token={token}")
+    assert page.url == f"{site.server.url}/set-password"
+    expect(page.locator("[name=token]")).to_have_value(token)
+    expect(page.get_by_label("Code from the mail")).to_be_hidden()
+    page.evaluate("location.hash = '#token=uml_another'")  # the link of the next mail, in this tab
+    expect(page.locator("[name=token]")).to_have_value("uml_another")
+    assert page.url == f"{site.server.url}/set-password"
+    assert token not in page.content()
+
+
+def test_password_is_set_by_keyboard_alone(site: Site, open_page: Callable[..., Page]) -> None:
+    account = site.sign_up()
+    page = open_page(f"/set-password#token={site.mint_token(account)}")
+    page.keyboard.press("Tab")
+    page.keyboard.type("too short")
+    page.keyboard.press("Enter")
+    expect(page).to_have_title("Error: Set a password | User service")
+    password = page.get_by_label("New password")
+    expect(password).to_be_focused()
+    expect(password).to_have_value("")
+    expect(password).to_have_accessible_description(re.compile("it needs at least 15 characters"))
+    page.keyboard.type(NEW_PASSWORD)
+    page.keyboard.press("Tab")
+    page.keyboard.press("Space")
+    expect(page.get_by_label("Show the password")).to_be_checked()
+    expect(password).to_have_attribute("type", "text")
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("button", name="Set password")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect_heading(page, "Your password is set")
+    assert site.log_in(account.email, NEW_PASSWORD)
+    assert site.read_me(account.access_token)["code"] == "invalid_token"
+
+
+@pytest.mark.parametrize("javascript", [True, False])
+def test_code_is_pasted_where_the_link_does_not_fill_it_in(
+    site: Site,
+    open_page: Callable[..., Page],
+    javascript: bool,  # noqa: FBT001  # pytest's own
+) -> None:
+    account = site.sign_up()
+    link = f"/set-password#token={site.mint_token(account)}" if not javascript else "/set-password"
+    page = open_page(link, java_script_enabled=javascript)
+    code = page.get_by_label("Code from the mail")
+    code.fill("uml_wrong")
+    send(page, "New password", NEW_PASSWORD)
+    expect(code).to_be_focused()
+    expect(code).to_have_accessible_description(re.compile("This code is not valid"))
+    code.fill(f" {site.mint_token(account)} ")
+    send(page, "New password", NEW_PASSWORD)
+    expect_heading(page, "Your password is set")
+
+
+def test_address_is_confirmed_without_javascript(
+    site: Site, open_page: Callable[..., Page]
+) -> None:
+    account = site.sign_up()
+    link = site.receive_link(account, "Confirm your e-mail address")
+    page = open_page(link, java_script_enabled=False)
+    send(page, "Code from the mail", link.partition("=")[2])
+    expect_heading(page, "Your address is confirmed")
+    assert site.read_me(account.access_token)["email_verified_at"]
+
+
+def test_second_click_of_a_double_click_sends_nothing(
+    site: Site, open_page: Callable[..., Page]
+) -> None:
+    page = open_page(f"/set-password#token={site.mint_token(site.sign_up())}")
+    page.get_by_label("New password").fill(NEW_PASSWORD)
+    prevented = page.evaluate("""() => {
+        const prevented = [];
+        document.addEventListener("submit", (event) => {
+            prevented.push(event.defaultPrevented);
+            event.preventDefault();
+        });
+        for (const click of [1, 2]) document.querySelector("button").click();
+        return prevented;
+    }""")
+    assert prevented == [False, True]
+
+
+def test_asvs_3_4_3_injected_script_does_not_run(site: Site) -> None:
+    violations: list[str] = []
+
+    def inject(route: Route) -> None:
+        answer = route.fetch()
+        injected = "<script>document.title = 'taken over'</script><img src=/x onerror=alert(1)>"
+        route.fulfill(response=answer, body=answer.text().replace("<h1>", f"{injected}<h1>"))
+
+    context = site.browser.new_context(base_url=site.server.url)
+    with context.new_page() as page:
+        page.on("console", lambda message: violations.append(message.text))
+        page.route("**/forgot-password", inject)
+        page.goto("/forgot-password")
+        expect(page).to_have_title("Forgot your password? | User service")
+    context.close()
+    assert len(violations) >= 2
+    assert all("Content Security Policy" in violation for violation in violations)
+
+
+def test_asvs_3_5_3_form_of_another_site_is_refused(
+    site: Site, open_page: Callable[..., Page]
+) -> None:
+    page = open_page("about:blank")
+    page.set_content(
+        f'<form method="post" action="{site.server.url}/forgot-password">'
+        '<input name="email" value="ada@example.com"><button>Win a prize</button></form>'
+    )
+    page.get_by_role("button").click()
+    expect(page.get_by_role("alert")).to_have_text(re.compile("sent from another site"))
+    expect(page.get_by_role("alert")).to_be_focused()
+
+
+def test_pages_are_accessible(site: Site, open_page: Callable[..., Page]) -> None:
+    token = site.mint_token(site.sign_up())
+    page = open_page("/set-password", viewport={"width": 320, "height": 640})
+    check_page(page, "Set a password")
+    page.get_by_label("Code from the mail").fill(token)
+    send(page, "New password", "too short")
+    check_page(page, "Error: Set a password")
+    check_page(page, "Error: Set a password", "dark")
+    send(page, "New password", NEW_PASSWORD)
+    check_page(page, "Your password is set")
+    page.goto("/confirm-email")
+    send(page, "Code from the mail", token)
+    check_page(page, "Error: Confirm your address")
+    page.goto("/forgot-password")
+    check_page(page, "Forgot your password?")
+    send(page, "E-mail address", f"{'a' * 64}@{'b' * 63}.example.com")
+    check_page(page, "Look into your mail")
+    check_page(page, "Look into your mail", "dark")
+
+
+def check_page(page: Page, title: str, scheme: Literal["light", "dark"] = "light") -> None:
+    """Apply the rules of axe-core, contrast included; and there is nothing to scroll sideways."""
+    expect(page).to_have_title(f"{title} | User service")
+    page.emulate_media(color_scheme=scheme)
+    results = Axe().run(page)
+    assert results.violations_count == 0, results.generate_report()
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
