@@ -58,9 +58,10 @@ async def explain(session: AsyncSession, statements: list[Statement]) -> Any:
     async with connection.begin_nested() as savepoint:
         for statement, parameters in statements:
             explained = f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {statement}"
-            plans = (await connection.exec_driver_sql(explained, parameters)).scalar_one()
-            for step in walk(plans[0]["Plan"]):
-                yield statement, step
+            for each in parameters if isinstance(parameters, list) else [parameters]:
+                plans = (await connection.exec_driver_sql(explained, each)).scalar_one()
+                for step in walk(plans[0]["Plan"]):
+                    yield statement, step
         await savepoint.rollback()
 
 
