@@ -15,6 +15,9 @@ from app.main import create_app
 from app.settings import PROJECT
 
 _WATCHED = [str(PROJECT / "app"), str(PROJECT / "migration")]
+# Seconds that a worker may take to import the application, until when it answers no health check:
+# with uvicorn's 5, a machine that is slow at that moment would kill and start workers for ever.
+_START = 60
 _GRACE = 25  # seconds that requests under way have to finish once the server is told to stop
 
 
@@ -36,6 +39,7 @@ def serve(host: str, port: int, *, reload: bool, workers: int) -> None:
         # The application does it, by its setting TRUSTED_PROXIES, whatever server runs it.
         proxy_headers=False,
         timeout_graceful_shutdown=_GRACE,
+        timeout_worker_healthcheck=_START,
     )
 
 
