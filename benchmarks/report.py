@@ -3,12 +3,15 @@
 import statistics
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from benchmarks.workloads import WORKLOADS
 
 Rounds = dict[str, list[dict[str, float]]]
 
+DOCS = Path(__file__).parents[1] / "docs" / "benchmarks.md"
+_MARKER = "<!-- `--write-docs` replaces what follows. -->"
 MEMORY = 120 * 1024 * 1024
 GROWTH = 1.2
 HEAD = (
@@ -23,14 +26,18 @@ def write(result: dict[str, Any]) -> None:
     sys.stdout.write("\n".join(lines(result)) + "\n")
 
 
-write_markdown = write
+def write_docs(result: dict[str, Any]) -> None:
+    """Put the tables of a result where docs/benchmarks.md has those of another."""
+    text = DOCS.read_text("utf-8")
+    head, marker, _ = text.partition(_MARKER)
+    DOCS.write_text(f"{head}{marker}\n\n## Figures\n\n" + "\n".join(lines(result)) + "\n", "utf-8")
 
 
 def lines(result: dict[str, Any]) -> Iterator[str]:
     about = result["about"]
     packages = ", ".join(f"{name} {version}" for name, version in about["packages"].items())
-    yield f"{about['at']}, commit {about['commit']}{' and changes' * about['changed']}: "
-    yield f"{about['machine']}, Python {about['python']}, {packages}."
+    yield f"{about['at']}, commit {about['commit']}{' and changes' * about['changed']}:"
+    yield f"{about['machine']}, Python {about['python']}, {packages}.\n"
     yield (
         f"{about['workers']} workers each, driven by {about['generator']}, median of "
         f"{about['rounds']} rounds of {about['seconds']} s; ± is half of the range."

@@ -38,8 +38,8 @@ def main() -> None:
     if options.compare:
         report.compare(*(json.loads(path.read_text()) for path in options.compare))
         return
-    if options.markdown:
-        report.write_markdown(json.loads(options.markdown.read_text()))
+    if options.write_docs:
+        report.write_docs(json.loads(options.write_docs.read_text()))
         return
     result = {"about": describe(options), "startup": startup.measure(), "data_sets": {}}
     with tempfile.TemporaryDirectory(prefix="bench-", dir=options.folder) as name:
@@ -61,7 +61,7 @@ def read_options() -> argparse.Namespace:
     parser.add_argument("--label", default=f"{datetime.now(UTC):%Y-%m-%d-%H%M}")
     parser.add_argument("--folder", type=Path, help="for the database: 10 million items are 5 GB")
     parser.add_argument("--compare", nargs=2, type=Path, metavar="RESULT", help="show two results")
-    parser.add_argument("--markdown", type=Path, metavar="RESULT", help="print the docs' tables")
+    parser.add_argument("--write-docs", type=Path, metavar="RESULT", help="into docs/benchmarks.md")
     return parser.parse_args()
 
 
