@@ -48,7 +48,11 @@ class Server:
         return cpu_seconds(self._process)
 
     def memory(self) -> int:
-        """Return the bytes of the largest worker: the peak so far, where the system tells it."""
+        """Return the bytes that the largest worker has now."""
+        return max(each.memory_info().rss for each in self._process.children(recursive=True))
+
+    def peak_memory(self) -> int:
+        """Return the most that a worker has had so far, where the system tells it."""
         return max(map(_peak_memory, self._process.children(recursive=True)))
 
 

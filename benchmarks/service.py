@@ -109,9 +109,8 @@ def measure(server: URL, folder: Path, items: int, options: argparse.Namespace) 
             rounds = drive(servers, postgres, folder / "requests", clients, options)
             result["workloads"][name] = rounds
             say(report.row(name, rounds))
-        after = {kind: each.memory() for kind, each in servers.items()}
-        result["memory"] = result["memory"] or after
-        result["memory_with_logins"] = after
+        result["memory"] = result["memory"] or {k: each.memory() for k, each in servers.items()}
+        result["peak_memory"] = {kind: each.peak_memory() for kind, each in servers.items()}
     return result
 
 
