@@ -15,7 +15,8 @@ COMPILE = .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --g
 unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME
 export UV_CUSTOM_COMPILE_COMMAND = make lock
 
-.PHONY: help setup run test check format revision rebase-revision migrate bench-migrations lock audit
+.PHONY: help setup run test check format revision rebase-revision migrate bench bench-compare \
+	bench-migrations lock audit
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' Makefile
@@ -54,6 +55,12 @@ rebase-revision: setup ## Put the newer of two branches of revisions on top of t
 
 migrate: setup ## Upgrade the database to the newest revision
 	@.venv/bin/alembic upgrade head
+
+bench: setup ## Compare what a request costs with a hand-written floor: make bench ARGS="--help"
+	@.venv/bin/python -m benchmarks.service $(ARGS)
+
+bench-compare: setup ## Show two results of `make bench`: make bench-compare A=one.json B=other.json
+	@.venv/bin/python -m benchmarks.service --compare "$(A)" "$(B)"
 
 bench-migrations: setup ## Compare upgrades under load with stock Alembic's
 	@.venv/bin/python -m benchmarks.migrations

@@ -51,11 +51,10 @@ class Database:
         """Connect lazily. Raise `DatabaseURLError` for anything but PostgreSQL."""
         require_postgresql(url)
         self.engine = _create_engine(url, pool_size)
-        self._autocommit = self.engine.execution_options(isolation_level="AUTOCOMMIT")
-        self._writing = async_sessionmaker(self.engine, class_=AsyncSession, expire_on_commit=False)
-        self._reading = async_sessionmaker(
-            self._autocommit, class_=AsyncSession, expire_on_commit=False
-        )
+        # Connections are lent in AUTOCOMMIT, and those who write pay for the change of mode.
+        writing = self.engine.execution_options(isolation_level="READ COMMITTED")
+        self._writing = async_sessionmaker(writing, class_=AsyncSession, expire_on_commit=False)
+        self._reading = async_sessionmaker(self.engine, class_=AsyncSession, expire_on_commit=False)
 
     def new_session(self, *, read_only: bool) -> AsyncSession:
         """Open a session; a reading one sees each statement's own snapshot and sends no BEGIN."""
@@ -64,7 +63,7 @@ class Database:
     @asynccontextmanager
     async def autocommit(self) -> AsyncIterator[AsyncConnection]:
         """Lend a connection where each statement, also one that writes, is its own transaction."""
-        async with self._autocommit.connect() as connection:
+        async with self.engine.connect() as connection:
             yield connection
 
     async def transact(
@@ -108,6 +107,7 @@ def _create_engine(url: URL, pool_size: int) -> AsyncEngine:
         max_overflow=0,
         pool_timeout=_POOL_TIMEOUT,
         pool_recycle=1800,
+        isolation_level="AUTOCOMMIT",
         skip_autocommit_rollback=True,
         hide_parameters=True,
         connect_args={

@@ -1,6 +1,6 @@
 """What all wire schemas are built from: text without surprises, and bodies without extras."""
 
-from typing import Annotated, Any, Self, cast
+from typing import Annotated, Any, Self
 
 from email_validator import EmailNotValidError, validate_email
 from pydantic import (
@@ -65,8 +65,12 @@ class Output(SQLModel):
     ) -> Self:
         if not isinstance(row, SQLModel):
             return validate(row)
-        taken = cls.model_construct(**{name: getattr(row, name) for name in cls.model_fields})
-        return cast(Self, taken)
+        taken: Self = cls.__new__(cls)
+        values = {name: getattr(row, name) for name in cls.__pydantic_fields__}
+        # What `model_construct` does, without its search for aliases and defaults.
+        object.__setattr__(taken, "__dict__", values)
+        object.__setattr__(taken, "__pydantic_fields_set__", set(values))
+        return taken
 
     @classmethod
     def model_validate(cls, obj: Any, **options: Any) -> Self:

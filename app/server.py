@@ -17,7 +17,9 @@ from app.protocol import BoundedProtocol
 from app.settings import PROJECT
 
 _WATCHED = [str(PROJECT / "app"), str(PROJECT / "migration")]
-_STARTUP = 30  # seconds in which a worker must answer; on a busy machine, imports take many
+# Seconds that a worker may take to import the application, until when it answers no health check:
+# with uvicorn's 5, a machine that is slow at that moment would kill and start workers for ever.
+_START = 60
 _GRACE = 25  # seconds that requests under way have to finish once the server is told to stop
 
 
@@ -46,7 +48,7 @@ def _run(host: str, port: int, *, reload: bool, workers: int) -> None:
         # The application does it, by its setting TRUSTED_PROXIES, whatever server runs it.
         proxy_headers=False,
         timeout_graceful_shutdown=_GRACE,
-        timeout_worker_healthcheck=_STARTUP,
+        timeout_worker_healthcheck=_START,
     )
 
 

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Self
 from urllib.parse import urlencode, urlsplit
 
-from app.database import libpq_uri
+from app.database_url import libpq_uri
 from app.embedded import running_server
 from tests.servers import running_app
 
@@ -33,11 +33,14 @@ MIB = 1024  # KiB
 class Connection:
     """HTTP/1.1 on one socket, with as little work as can be: the machine is the service's."""
 
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+
     @classmethod
     async def open(cls, url: str) -> Self:
-        self, address = cls(), urlsplit(url)
-        self._reader, self._writer = await asyncio.open_connection(address.hostname, address.port)
-        return self
+        address = urlsplit(url)
+        return cls(*await asyncio.open_connection(address.hostname, address.port))
 
     async def request(self, line: str, *headers: str, body: str = "") -> tuple[int, str]:
         """Send a request such as `GET /healthz`; return the status and the body."""

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import psycopg
 
-from app.database import libpq_uri
+from app.database_url import libpq_uri
 from app.embedded import running_server
 from benchmarks.login_flood import ACCOUNT, ROOT, Connection, sign_up, tell
 from tests.servers import running_app

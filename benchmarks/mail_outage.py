@@ -40,7 +40,7 @@ async def main(mails: int, kills: int) -> int:
         async with running_smtp_server() as smtp:
             pass
         settings = {"DATABASE_URL": libpq_uri(url), "SMTP_URL": smtp.url, "MAIL_WORKER": "false"}
-        with running_app(**settings, TRUSTED_PROXIES="127.0.0.1") as server:
+        with running_app(folder=ROOT, **settings, TRUSTED_PROXIES="127.0.0.1") as server:
             async with running_worker(settings), running_worker(settings):
                 seconds = await request_resets(server, mails)
                 tell(f"{mails} resets were requested in {seconds:.1f} s, without a mail server")

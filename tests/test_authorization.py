@@ -112,9 +112,11 @@ class Cast:
     clients: dict[str, AsyncClient]
     objects: dict[str, Any]
 
-    async def call(self, route: str, caller: str, **other_objects: object) -> Response:
+    async def call(
+        self, route: str, caller: str, query: str = "", **other_objects: object
+    ) -> Response:
         method, path = route.split()
-        path = path.format(**self.objects | other_objects)
+        path = (path + query).format(**self.objects | other_objects)
         return await self.clients[caller].request(method, path, **self.body(route))
 
     def body(self, route: str) -> dict[str, Any]:
@@ -128,6 +130,10 @@ class Cast:
 
 @pytest.fixture
 async def cast(app: FastAPI, session: AsyncSession) -> Cast:
+    return await make_cast(app, session)
+
+
+async def make_cast(app: FastAPI, session: AsyncSession) -> Cast:
     owner = await make_user(session, email="owner@example.com")
     callers = {"owner": owner, "other": await make_user(session)}
     callers["superuser"] = await make_superuser(session)

@@ -346,8 +346,8 @@ async def test_a_lock_held_too_long_is_unavailable(
         await connection.execute(text('LOCK TABLE "user"'))
 
     add_route(live_app, lock)
-    async with live.engine.begin() as holder:
-        await holder.execute(text('LOCK TABLE "user"'))
+    async with live.new_session(read_only=False) as holder:
+        await (await holder.connection()).execute(text('LOCK TABLE "user"'))
         await unavailable(live_client, "POST", "/work")
     assert (await live_client.post("/work")).status_code == 204
 

@@ -26,7 +26,7 @@ def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("DATABASE_POOL_SIZE", "")  # empty is unset
     settings = read_settings()
     assert settings.given_database_url == "postgresql://ada:secret@db/app"
-    assert settings.database_pool_size == 10
+    assert settings.database_pool_size == 20
     assert "secret" not in repr(settings)
     with pytest.raises(ValidationError):
         settings.database_pool_size = 5  # type: ignore[misc]  # frozen, which mypy knows too

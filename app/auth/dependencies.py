@@ -19,12 +19,10 @@ from app.auth.rate_limit import (
 from app.auth.schemas import SignUp
 from app.auth.service import Client, Login, RecentLoginRequired, authenticate
 from app.errors import Forbidden, Unauthenticated
-from app.routing import SessionDep
+from app.routing import get_session
 from app.users.models import User
 
 _CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f-\x9f]")
-# Errors are this module's own, since FastAPI's answer is no problem document.
-_bearer = OAuth2PasswordBearer(tokenUrl="/api/v1/auth/login", auto_error=False)
 
 
 class NotAuthenticated(Unauthenticated):
@@ -37,16 +35,25 @@ class SuperuserRequired(Forbidden):
     """Only superusers may do this."""
 
 
-async def get_current_login(
-    session: SessionDep, token: Annotated[str | None, Depends(_bearer)]
-) -> Login:
-    if not token:
-        raise NotAuthenticated
-    login = await authenticate(session, token)
-    bind_contextvars(user_id=str(login.user.id), session_id=str(login.session_id))
-    return login
+class _Authentication(OAuth2PasswordBearer):
+    """The scheme that the API's documentation shows, which also finds who is calling.
+
+    As dependencies of their own, the session and the token cost each request 25 us more.
+    """
+
+    async def __call__(self, request: Request) -> Login:  # type: ignore[override]  # not the token
+        token = await super().__call__(request)
+        if not token:
+            raise NotAuthenticated
+        login = await authenticate(await get_session(request), token)
+        bind_contextvars(user_id=str(login.user.id), session_id=str(login.session_id))
+        return login
 
 
+# Errors are this module's own, since FastAPI's answer is no problem document.
+get_current_login = _Authentication(
+    tokenUrl="/api/v1/auth/login", scheme_name=OAuth2PasswordBearer.__name__, auto_error=False
+)
 CurrentLogin = Annotated[Login, Depends(get_current_login)]
 
 

@@ -1,0 +1,137 @@
+"""The tables that a result is shown as."""
+
+import statistics
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from benchmarks.workloads import WORKLOADS
+
+Rounds = dict[str, list[dict[str, float]]]
+
+DOCS = Path(__file__).parents[1] / "docs" / "benchmarks.md"
+_MARKER = "<!-- `--write-docs` replaces what follows. -->"
+MEMORY = 120 * 1024 * 1024
+GROWTH = 1.2
+HEAD = (
+    "| workload | requests/s | p50 ms | p99 ms | app us | PostgreSQL us"
+    " | floor: requests/s | p50 ms | p99 ms | app us | PostgreSQL us | app / floor | budget |\n"
+    f"|---|{'--:|' * 12}"
+)
+
+
+def write(result: dict[str, Any]) -> None:
+    """Print all of a result: the tables of its data sets, the growth, memory and start."""
+    sys.stdout.write("\n".join(lines(result)) + "\n")
+
+
+def write_docs(result: dict[str, Any]) -> None:
+    """Put the tables of a result where docs/benchmarks.md has those of another."""
+    text = DOCS.read_text("utf-8")
+    head, marker, _ = text.partition(_MARKER)
+    DOCS.write_text(f"{head}{marker}\n\n## Figures\n\n" + "\n".join(lines(result)) + "\n", "utf-8")
+
+
+def lines(result: dict[str, Any]) -> Iterator[str]:
+    about = result["about"]
+    packages = ", ".join(f"{name} {version}" for name, version in about["packages"].items())
+    yield f"{about['at']}, commit {about['commit']}{' and changes' * about['changed']}:"
+    yield f"{about['machine']}, Python {about['python']}, {packages}.\n"
+    yield (
+        f"{about['workers']} workers each, driven by {about['generator']}, median of "
+        f"{about['rounds']} rounds of {about['seconds']} s; ± is half of the range."
+    )
+    for items, data_set in result["data_sets"].items():
+        yield f"\n### {int(items):,} items\n"
+        yield HEAD
+        yield from (row(name, rounds) for name, rounds in data_set["workloads"].items())
+    if len(result["data_sets"]) > 1:
+        yield "\n### Growth with the data\n"
+        yield from growth(result["data_sets"])
+    yield "\n### Memory and start\n"
+    yield from memory_and_start(result)
+
+
+def row(name: str, rounds: Rounds) -> str:
+    ours, floor = rounds["service"], rounds["floor"]
+    ratios = [a["app"] / b["app"] for a, b in zip(ours, floor, strict=True)]
+    budget = WORKLOADS[name].budget
+    verdict = f"{budget}{' **missed**' * (statistics.median(ratios) > budget)}"
+    failed = sum(each["failed"] for each in (*ours, *floor))
+    cells = [*_cells(ours), *_cells(floor), f"{_spread(ratios, 2)}", verdict]
+    return f"| {name} | {' | '.join(cells)} |{f' {failed:.0f} FAILED' * bool(failed)}"
+
+
+def _cells(rounds: list[dict[str, float]]) -> list[str]:
+    rates = [each["requests"] / each["seconds"] for each in rounds]
+    return [
+        _spread(rates),
+        *(f"{_median(rounds, name):.1f}" for name in ("p50", "p99")),
+        *(_spread([each[name] for each in rounds]) for name in ("app", "postgres")),
+    ]
+
+
+def _median(rounds: list[dict[str, float]], name: str) -> float:
+    return statistics.median(each[name] for each in rounds)
+
+
+def _spread(values: list[float], digits: int = 0) -> str:
+    half = (max(values) - min(values)) / 2
+    return f"{statistics.median(values):,.{digits}f} ±{half:,.{digits}f}"
+
+
+def growth(data_sets: dict[str, Any]) -> Iterator[str]:
+    """Show the CPU of application and PostgreSQL together, by the number of items."""
+    sizes = list(data_sets)
+    yield f"| us per request | {' | '.join(f'{int(size):,}' for size in sizes)} | growth |"
+    yield f"|---|{'--:|' * (len(sizes) + 1)}"
+    for name in data_sets[sizes[0]]["workloads"]:
+        costs = [_cost(data_sets[size]["workloads"][name]["service"]) for size in sizes]
+        ratio = costs[-1] / costs[0]
+        missed = " **missed**" * (name == "items" and ratio > GROWTH)
+        yield f"| {name} | {' | '.join(f'{c:,.0f}' for c in costs)} | {ratio:.2f}{missed} |"
+
+
+def _cost(rounds: list[dict[str, float]]) -> float:
+    return _median(rounds, "app") + _median(rounds, "postgres")
+
+
+def memory_and_start(result: dict[str, Any]) -> Iterator[str]:
+    yield "| | service | floor | budget |\n|---|--:|--:|--:|"
+    for key, title in (
+        ("memory", "before logins"),
+        ("peak_memory", "peak while hashing passwords"),
+    ):
+        peaks = [each[key] for each in result["data_sets"].values()]
+        ours, floor = (max(each[kind] for each in peaks) for kind in ("service", "floor"))
+        budget = f"120 MiB{' **missed**' * (ours > MEMORY)}" if key == "memory" else ""
+        yield f"| largest worker, {title} | {_mib(ours)} | {_mib(floor)} | {budget} |"
+    for title, (seconds, budget) in result["startup"].items():
+        missed = " **missed**" * (seconds > budget)
+        yield f"| {title} | {seconds:.2f} s | | {budget} s{missed} |"
+
+
+def _mib(size: int) -> str:
+    return f"{size / 2**20:.0f} MiB"
+
+
+def compare(before: dict[str, Any], after: dict[str, Any]) -> None:
+    """Print two results side by side: CPU per request of the application, and its ratio."""
+    for items in sorted(before["data_sets"].keys() & after["data_sets"].keys(), key=int):
+        sys.stdout.write(f"\n{int(items):,} items\n")
+        pair = [each["data_sets"][items]["workloads"] for each in (before, after)]
+        sys.stdout.write(
+            "| workload | app us | then | app / floor | then | PostgreSQL us | then |\n"
+        )
+        sys.stdout.write(f"|---|{'--:|' * 6}\n")
+        for name in (name for name in pair[0] if name in pair[1]):
+            cells = zip(*(_figures(each[name]) for each in pair), strict=True)
+            text = " | ".join(figure for both in cells for figure in both)
+            sys.stdout.write(f"| {name} | {text} |\n")
+
+
+def _figures(rounds: Rounds) -> tuple[str, str, str]:
+    ours, floor = rounds["service"], rounds["floor"]
+    ratio = statistics.median(a["app"] / b["app"] for a, b in zip(ours, floor, strict=True))
+    return f"{_median(ours, 'app'):,.0f}", f"{ratio:.2f}", f"{_median(ours, 'postgres'):,.0f}"

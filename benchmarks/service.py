@@ -1,0 +1,158 @@
+"""What a request costs, beside a hand-written floor in the same run: `make bench`.
+
+For each data set both servers run on one PostgreSQL, and each workload is driven through them in
+turns, so that whatever else the machine does hits both. CPU time per request is what counts.
+"""
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import psutil
+from sqlalchemy import URL
+
+from app.database_url import libpq_uri
+from app.embedded import running_server
+from benchmarks import data, floor, load, processes, report, startup
+from benchmarks.workloads import WORKLOADS
+
+RESULTS = Path(__file__).with_name("results")
+# PostgreSQL as a small server of its own would be set; what is committed is on the disk.
+POSTGRES = ("shared_buffers=1GB", "max_wal_size=8GB", "maintenance_work_mem=256MB")
+PACKAGES = ("fastapi", "starlette", "pydantic", "sqlmodel", "sqlalchemy", "psycopg", "uvicorn")
+_WARM_UP = 2  # seconds: statements get prepared, caches filled
+
+
+def main() -> None:
+    options = read_options()
+    if options.compare:
+        report.compare(*(json.loads(path.read_text()) for path in options.compare))
+        return
+    if options.write_docs:
+        report.write_docs(json.loads(options.write_docs.read_text()))
+        return
+    result = {"about": describe(options), "startup": startup.measure(), "data_sets": {}}
+    with tempfile.TemporaryDirectory(prefix="bench-", dir=options.folder) as name:
+        folder = Path(name)
+        with running_server(folder / "postgres", *POSTGRES) as server:
+            for items in options.items:
+                result["data_sets"][str(items)] = measure(server, folder, items, options)
+    path = keep(result, options.label)
+    report.write(result)
+    say(f"\nKept in {path}")
+
+
+def read_options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--items", type=int, nargs="+", default=[10_000, 1_000_000])
+    parser.add_argument("--workloads", nargs="+", choices=WORKLOADS, default=list(WORKLOADS))
+    parser.add_argument("--seconds", type=int, default=5, help="of one round of a workload")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--label", default=f"{datetime.now(UTC):%Y-%m-%d-%H%M}")
+    parser.add_argument("--folder", type=Path, help="for the database: 10 million items are 5 GB")
+    parser.add_argument("--compare", nargs=2, type=Path, metavar="RESULT", help="show two results")
+    parser.add_argument("--write-docs", type=Path, metavar="RESULT", help="into docs/benchmarks.md")
+    return parser.parse_args()
+
+
+def describe(options: argparse.Namespace) -> dict[str, Any]:
+    return {
+        "at": f"{datetime.now(UTC):%Y-%m-%d %H:%M}Z",
+        "commit": _say_git("rev-parse", "--short", "HEAD"),
+        "changed": bool(_say_git("status", "--porcelain", "--untracked-files=no")),
+        "machine": f"{os.cpu_count()} CPUs, {platform.system()}, {platform.machine()}",
+        "python": platform.python_version(),
+        "packages": {name: version(name) for name in PACKAGES},
+        "postgres": list(POSTGRES),
+        "generator": load.generator(),
+        "workers": processes.WORKERS,
+        "seconds": options.seconds,
+        "rounds": options.rounds,
+    }
+
+
+def _say_git(*arguments: str) -> str:
+    done = subprocess.run(["git", *arguments], capture_output=True, text=True, check=False)  # noqa: S603, S607
+    return done.stdout.strip()
+
+
+def measure(server: URL, folder: Path, items: int, options: argparse.Namespace) -> dict[str, Any]:
+    """Measure both servers on a data set, and how large their workers became."""
+    say(f"\n{items:,} items of {data.count_users(items):,} users")
+    began = time.monotonic()
+    url = data.create_database(server, items, floor.hasher.hash(data.PASSWORD))
+    say(f"written in {time.monotonic() - began:.0f} s")
+    postgres = find_postgres(folder)
+    with ExitStack() as stack:
+        servers = {
+            kind: stack.enter_context(
+                processes.running(kind, libpq_uri(url), folder / f"{kind}.log")
+            )
+            for kind in processes.COMMANDS
+        }
+        result: dict[str, Any] = {"workloads": {}, "memory": {}}
+        for name in options.workloads:
+            if name == "mix":  # the first with logins, and hashing needs memory of its own
+                result["memory"] = {kind: each.memory() for kind, each in servers.items()}
+            load.write_requests(folder / "requests", WORKLOADS[name].requests(items))
+            clients = WORKLOADS[name].clients
+            rounds = drive(servers, postgres, folder / "requests", clients, options)
+            result["workloads"][name] = rounds
+            say(report.row(name, rounds))
+        result["memory"] = result["memory"] or {k: each.memory() for k, each in servers.items()}
+        result["peak_memory"] = {kind: each.peak_memory() for kind, each in servers.items()}
+    return result
+
+
+def drive(
+    servers: dict[str, processes.Server],
+    postgres: psutil.Process,
+    requests: Path,
+    clients: int,
+    options: argparse.Namespace,
+) -> dict[str, list[dict[str, float]]]:
+    """Drive the servers in turns; return the rounds of each."""
+    rounds: dict[str, list[dict[str, float]]] = {kind: [] for kind in servers}
+    position = 0
+    for number in range(options.rounds + 1):
+        for kind, server in servers.items():
+            seconds = options.seconds if number else _WARM_UP
+            before = server.cpu_seconds(), processes.cpu_seconds(postgres)
+            seen = load.drive(server.port, requests, clients, seconds, start=position)
+            after = server.cpu_seconds(), processes.cpu_seconds(postgres)
+            position += int(seen["requests"])
+            cost = [(b - a) * 1e6 / seen["requests"] for a, b in zip(before, after, strict=True)]
+            if number:
+                rounds[kind].append(seen | {"app": cost[0], "postgres": cost[1]})
+    return rounds
+
+
+def find_postgres(folder: Path) -> psutil.Process:
+    pid = (folder / "postgres" / "data" / "postmaster.pid").read_text().splitlines()[0]
+    return psutil.Process(int(pid))
+
+
+def keep(result: dict[str, Any], label: str) -> Path:
+    RESULTS.mkdir(exist_ok=True)
+    path = RESULTS / f"{label}.json"
+    path.write_text(json.dumps(result, indent=1) + "\n")
+    return path
+
+
+def say(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,110 @@
+"""What clients ask for: each workload is a list of requests of many users, over many rows."""
+
+import json
+import random
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from ipaddress import IPv4Address
+from urllib.parse import urlencode
+
+from benchmarks import data
+
+_DISTINCT = 20_000  # requests of a workload, before they come again
+_ADDRESSES = int(IPv4Address("10.0.0.0"))
+
+
+@dataclass(frozen=True)
+class Workload:
+    """`make` writes one request for a random user, given the random numbers and the users."""
+
+    name: str
+    budget: float
+    """How many times the floor's CPU it may cost."""
+    make: Callable[[random.Random, int], bytes]
+    clients: int = 32
+
+    def requests(self, items: int) -> Iterator[bytes]:
+        chance = random.Random(self.name)  # noqa: S311  # the same requests in each run
+        users = data.count_users(items)
+        return (self.make(chance, users) for _ in range(_DISTINCT))
+
+
+def _request(method: str, path: str, user: int | None, body: bytes = b"", **headers: str) -> bytes:
+    """Write one HTTP request; `user` is the number of the one who calls."""
+    if user is not None:
+        headers["Authorization"] = f"Bearer {data.token(user)}"
+    if body:
+        headers["Content-Length"] = str(len(body))
+    lines = [f"{name.replace('_', '-')}: {value}\r\n" for name, value in headers.items()]
+    head = f"{method} /api/v1/{path} HTTP/1.1\r\nHost: 127.0.0.1\r\n{''.join(lines)}\r\n"
+    return head.encode() + body
+
+
+def _json(method: str, path: str, user: int, **fields: str) -> bytes:
+    body = json.dumps(fields).encode()
+    return _request(method, path, user, body, Content_Type="application/json")
+
+
+def _get_me(chance: random.Random, users: int) -> bytes:
+    return _request("GET", "users/me", chance.randrange(users))
+
+
+def _list_items(chance: random.Random, users: int) -> bytes:
+    return _request("GET", "items?limit=20", chance.randrange(users))
+
+
+def _get_item(chance: random.Random, users: int) -> bytes:
+    user = chance.randrange(users)
+    return _request("GET", f"items/{_own_item(chance, user, users)}", user)
+
+
+def _create_item(chance: random.Random, users: int) -> bytes:
+    return _json("POST", "items", chance.randrange(users), title="New", description="An item")
+
+
+def _update_item(chance: random.Random, users: int) -> bytes:
+    user = chance.randrange(users)
+    title = f"Title {chance.random()}"
+    return _json("PATCH", f"items/{_own_item(chance, user, users)}", user, title=title)
+
+
+def _log_in(chance: random.Random, users: int) -> bytes:
+    """Write a login from an address of its own, since logins of one address are limited."""
+    form = {"username": data.email(chance.randrange(users)), "password": data.PASSWORD}
+    return _request(
+        "POST",
+        "auth/login",
+        None,
+        urlencode(form).encode(),
+        Content_Type="application/x-www-form-urlencoded",
+        X_Forwarded_For=str(IPv4Address(_ADDRESSES + chance.randrange(2**24))),
+    )
+
+
+def _list_users(_: random.Random, __: int) -> bytes:
+    return _request("GET", "users?limit=20", 0)
+
+
+def _mix(chance: random.Random, users: int) -> bytes:
+    makers = [_get_me, _list_items, _get_item, _create_item, _update_item, _log_in]
+    (make,) = chance.choices(makers, [70, 15, 5, 5, 4, 1])
+    return make(chance, users)
+
+
+def _own_item(chance: random.Random, user: int, users: int) -> str:
+    return str(data.item_id(user + users * chance.randrange(data.ITEMS_PER_USER)))
+
+
+WORKLOADS = {
+    workload.name: workload
+    for workload in (
+        Workload("me", 1.8, _get_me),
+        Workload("item", 1.8, _get_item),
+        Workload("items", 1.8, _list_items),
+        Workload("create item", 1.8, _create_item),
+        Workload("update item", 1.8, _update_item),
+        Workload("admin's users", 1.8, _list_users),
+        Workload("mix", 1.8, _mix),
+        Workload("login", 1.1, _log_in, clients=8),
+    )
+}
