@@ -18,7 +18,7 @@ from app.settings import PROJECT
 
 _WATCHED = [str(PROJECT / "app"), str(PROJECT / "migration")]
 _STARTUP = 30  # seconds in which a worker must answer; on a busy machine, imports take many
-_GRACE = 25  # seconds that requests under way have to finish once the server is told to stop
+_GRACE = 15  # seconds that requests under way have to finish, behind SHUTDOWN_DELAY of at most 10
 
 
 class PortTakenError(Exception):

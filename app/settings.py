@@ -32,12 +32,18 @@ class Settings(BaseSettings):
     """Where PostgreSQL is; without it, in development, an embedded one is started."""
     database_pool_size: int = Field(default=10, ge=1, le=1000)
     """Connections of one process; a request that gets none within 3 seconds is answered 503."""
+    database_prepared_statements: bool = True
+    """False behind PgBouncer in transaction mode, whose connections outlive a migration."""
+    newer_database: bool = False
+    """Start on a database that a newer release has migrated, as one does to roll back."""
     password_min_length: int = Field(default=15, ge=8, le=128)
     """Code points of a new password, at least (NIST SP 800-63B-4: 15 without a second factor)."""
     password_hash_memory: int = Field(default=47104, ge=8)
     """Argon2id memory in KiB; OWASP's first choice (Password Storage Cheat Sheet)."""
     password_hash_threads: int = Field(default=2, ge=1, le=64)
     """Passwords hashed at the same time by one process; each needs the memory above."""
+    shutdown_delay: int = Field(default=0, ge=0, le=10)
+    """Seconds that a process told to stop goes on serving, unready, until proxies have noticed."""
     public_url: PublicURL = "http://127.0.0.1:8000"
     """Where people reach the service: the links in mail lead there. Without a `/` at its end."""
     trusted_proxies: Networks = ()
