@@ -16,7 +16,7 @@ unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME
 export UV_CUSTOM_COMPILE_COMMAND = make lock
 
 .PHONY: help setup run test check format revision rebase-revision migrate bench bench-compare \
-	bench-migrations lock audit
+	bench-migrations lock audit compose-check
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' Makefile
@@ -71,3 +71,6 @@ lock: setup ## Write the lock files from pyproject.toml: make lock UPGRADE=--upg
 
 audit: setup ## Compare the locked packages with the known vulnerabilities
 	.venv/bin/pip-audit --require-hashes --disable-pip -r requirements.txt
+
+compose-check: ## Try both Compose stacks as their users do; skips where no Docker engine answers
+	@"$(PYTHON)" -m tests.compose $(ARGUMENTS)

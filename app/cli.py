@@ -32,9 +32,9 @@ from app.embedded import EmbeddedServerError
 from app.errors import ServiceError
 from app.health import check_revision
 from app.logging import configure_logging
-from app.main import create_app, find_revisions
+from app.main import create_app
 from app.models import load_models
-from app.parts import create_hasher, create_mail_worker
+from app.parts import create_database, create_hasher, create_mail_worker, read_revisions
 from app.seed import seed as add_demo_data
 from app.server import PortTakenError, check_port, serve
 from app.settings import PROJECT, Settings, SettingsError, read_settings
@@ -49,6 +49,8 @@ cli = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_
 
 def main() -> None:
     """Run a command; what its user can mend is said in a line, without a traceback."""
+    # As the first process of a container, it would not get a signal that it does not handle.
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     try:
         cli()
     except (CommandError, DatabaseURLError, EmbeddedServerError) as error:
@@ -64,7 +66,9 @@ def run(
     host: str = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535)] = 8000,
     reload: Annotated[bool, typer.Option("--reload", help="Restart on a code change.")] = False,
-    workers: Annotated[int, typer.Option(min=1, help="Processes that serve.")] = 1,
+    workers: Annotated[
+        int, typer.Option(min=1, envvar="WEB_CONCURRENCY", help="Processes that serve.")
+    ] = 1,
     migrate: Annotated[bool, typer.Option(help="Upgrade the database first.")] = True,
 ) -> None:
     """Serve the API."""
@@ -81,6 +85,7 @@ def run(
             config = Config()  # without alembic.ini, which would set up logging anew
             config.set_main_option("script_location", str(PROJECT / "migration").replace("%", "%%"))
             command.upgrade(config, "head")
+        _check_revision(url, settings)
         where = url.host or url.query.get("host", "localhost")
         typer.echo(f"Database:  {url.database} on {where}")
         if settings.serves_docs:
@@ -172,8 +177,13 @@ def _database(settings: Settings) -> Iterator[URL]:
 @contextmanager
 def _migrated_database(settings: Settings) -> Iterator[URL]:
     with _database(settings) as url:
-        _transact(url, partial(check_revision, expected=find_revisions()))
+        _check_revision(url, settings)
         yield url
+
+
+def _check_revision(url: URL, settings: Settings) -> None:
+    newer = settings.newer_database
+    _transact(url, partial(check_revision, revisions=read_revisions(), newer=newer))
 
 
 def _transact(url: URL, work: Callable[[AsyncSession], Awaitable[None]]) -> None:
@@ -188,7 +198,7 @@ def _transact(url: URL, work: Callable[[AsyncSession], Awaitable[None]]) -> None
 
 
 async def _work(url: URL, settings: Settings) -> None:
-    database = Database(url, pool_size=2)  # one to send, one to tidy up
+    database = create_database(url, settings, pool_size=2)  # one to send, one to tidy up
     worker = create_mail_worker(settings, database)
     for each in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(each, worker.stop)

@@ -47,10 +47,10 @@ _UNAVAILABLE = {"25P03", "25P04", "55P03", "25006"}  # time limits, lock_not_ava
 class Database:
     """One pool of connections, and the transactions that run on it."""
 
-    def __init__(self, url: URL, *, pool_size: int) -> None:
+    def __init__(self, url: URL, *, pool_size: int, prepared_statements: bool = True) -> None:
         """Connect lazily. Raise `DatabaseURLError` for anything but PostgreSQL."""
         require_postgresql(url)
-        self.engine = _create_engine(url, pool_size)
+        self.engine = _create_engine(url, pool_size, prepared_statements=prepared_statements)
         # Connections are lent in AUTOCOMMIT, and those who write pay for the change of mode.
         writing = self.engine.execution_options(isolation_level="READ COMMITTED")
         self._writing = async_sessionmaker(writing, class_=AsyncSession, expire_on_commit=False)
@@ -98,7 +98,7 @@ class Database:
         await self.engine.dispose()
 
 
-def _create_engine(url: URL, pool_size: int) -> AsyncEngine:
+def _create_engine(url: URL, pool_size: int, *, prepared_statements: bool) -> AsyncEngine:
     ours = " ".join(f"-c {name}={value}" for name, value in _SERVER_SETTINGS.items())
     options = f"{ours} {url.query.get('options', '')}".rstrip()  # of two, the URL's comes last
     engine = create_async_engine(
@@ -113,6 +113,7 @@ def _create_engine(url: URL, pool_size: int) -> AsyncEngine:
         connect_args={
             **{name: value for name, value in _CLIENT_SETTINGS.items() if name not in url.query},
             "options": options,
+            **({} if prepared_statements else {"prepare_threshold": None}),
         },
     )
     listen(engine.sync_engine, "handle_error", _discard_outdated_plan)

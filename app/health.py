@@ -1,8 +1,11 @@
 """Whether the process lives, and whether it can serve: for load balancers and orchestrators."""
 
+from dataclasses import dataclass
 from http import HTTPStatus
+from pathlib import Path
 from typing import Literal
 
+from alembic.script import ScriptDirectory
 from fastapi import APIRouter, Request
 from pydantic import BaseModel
 from sqlalchemy import String, column, table
@@ -19,8 +22,32 @@ _REVISIONS = select(column("version_num", String)).select_from(table("alembic_ve
 router = APIRouter(tags=["health"], route_class=ServiceRoute)
 
 
+@dataclass(frozen=True)
+class Revisions:
+    """The revisions that this release was built with; `newest` is one, unless they branch."""
+
+    newest: frozenset[str]
+    known: frozenset[str]
+
+    @classmethod
+    def read(cls, folder: Path) -> "Revisions":
+        script = ScriptDirectory(str(folder))
+        known = frozenset(revision.revision for revision in script.walk_revisions())
+        return cls(frozenset(script.get_heads()), known)
+
+    def are_behind(self, current: frozenset[str]) -> bool:
+        """Tell whether a newer release has migrated the database."""
+        return bool(current) and not current & self.known
+
+
 class WrongRevision(ServiceError):
     """The database is not at the revision that this release was built with."""
+
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+
+
+class ShuttingDown(ServiceError):
+    """The process is about to end; another one answers."""
 
     status = HTTPStatus.SERVICE_UNAVAILABLE
 
@@ -35,27 +62,42 @@ async def get_liveness() -> Health:
     return Health()
 
 
-@router.get("/readyz", responses=problems(WrongRevision, Unavailable))
+@router.get("/readyz", responses=problems(ShuttingDown, WrongRevision, Unavailable))
 async def get_readiness(request: Request, session: SessionDep) -> Health:
-    """Tell that the database answers and is at the newest revision."""
-    await check_revision(session, expected=request.app.state.revisions)
+    """Tell that the database answers and is at the newest revision.
+
+    While a newer release is rolled out, the database is ahead of the processes that still run;
+    they stay ready, since a revision suits the release before it. None starts on such a database.
+    """
+    if request.app.state.stopping:
+        raise ShuttingDown
+    await check_revision(session, request.app.state.revisions, newer=True)
     return Health()
 
 
-async def check_revision(session: AsyncSession, *, expected: frozenset[str]) -> None:
-    """Raise `WrongRevision` unless the database is at exactly these revisions."""
+async def check_revision(session: AsyncSession, revisions: Revisions, *, newer: bool) -> None:
+    """Raise `WrongRevision` unless the database is at the release's revision, or a `newer` one."""
+    current = await _read_revisions(session)
+    if revisions.are_behind(current):
+        if not newer:
+            raise WrongRevision(
+                f"The database is at {_names(current)}, which this release does not know: a newer"
+                " release has migrated it"
+            )
+    elif current != revisions.newest:
+        raise WrongRevision(
+            f"The database is at {_names(current)}, this release needs {_names(revisions.newest)};"
+            " run `alembic upgrade head`"
+        )
+
+
+async def _read_revisions(session: AsyncSession) -> frozenset[str]:
     try:
-        found = await session.exec(_REVISIONS)
+        return frozenset(await session.exec(_REVISIONS))
     except ProgrammingError as error:
         if sqlstate(error) != "42P01":  # undefined_table: nothing has been migrated
             raise
         raise WrongRevision("The database has no revision; run `alembic upgrade head`") from error
-    current = frozenset(found)
-    if current != expected:
-        raise WrongRevision(
-            f"The database is at {_names(current)}, this release needs {_names(expected)};"
-            " run `alembic upgrade head`"
-        )
 
 
 def _names(revisions: frozenset[str]) -> str:

@@ -3,7 +3,6 @@
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
-from alembic.script import ScriptDirectory
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
@@ -12,7 +11,6 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from app.auth.pages import router as auth_pages
 from app.auth.rate_limit import RateLimits
 from app.auth.router import router as auth_router
-from app.database import Database
 from app.database_url import database_url
 from app.docs import router as docs_router
 from app.errors import install_error_handlers, problem_response
@@ -26,9 +24,17 @@ from app.middleware import BodyLimit, ResponseHeaders
 from app.models import load_models
 from app.openapi import DocumentedAPI
 from app.pages.rendering import Pages
-from app.parts import NAME, create_hasher, create_mail_worker, create_samples
+from app.parts import (
+    NAME,
+    create_database,
+    create_hasher,
+    create_mail_worker,
+    create_samples,
+    read_revisions,
+)
 from app.routing import name_operation
-from app.settings import PROJECT, Settings, read_settings
+from app.settings import Settings, read_settings
+from app.shutdown import delayed_shutdown
 from app.telemetry import conceal_requests, configure_telemetry
 from app.users.router import router as users_router
 
@@ -77,6 +83,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         responses={422: problem_response("The request is not valid")},
     )
     app.state.settings = settings
+    app.state.stopping = False
     app.state.pages = Pages(service=NAME, password_min_length=settings.password_min_length)
     app.add_middleware(BodyLimit, size=MAX_BODY_SIZE)
     install_error_handlers(app)
@@ -95,21 +102,17 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     """Open what lasts as long as the process, and close it."""
     conceal_requests()
     settings: Settings = app.state.settings
-    app.state.revisions = find_revisions()
+    app.state.revisions = read_revisions()
     app.state.hasher = create_hasher(settings)
     async with AsyncExitStack() as stack:
         stack.callback(app.state.hasher.close)
         url = stack.enter_context(database_url(settings.given_database_url))
-        database = app.state.database = Database(url, pool_size=settings.database_pool_size)
+        database = app.state.database = create_database(url, settings, settings.database_pool_size)
         stack.push_async_callback(database.dispose)
         app.state.limits = RateLimits(database)
         if settings.mail_worker:
             await stack.enter_async_context(running(create_mail_worker(settings, database)))
         if settings.metrics_port:
             await stack.enter_async_context(sampling(**create_samples(app)))
+        stack.enter_context(delayed_shutdown(app, settings.shutdown_delay))
         yield
-
-
-def find_revisions() -> frozenset[str]:
-    """Return the newest revisions that this release was built with; one, unless they branch."""
-    return frozenset(ScriptDirectory(str(PROJECT / "migration")).get_heads())

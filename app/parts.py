@@ -3,16 +3,18 @@
 from functools import partial
 
 from fastapi import FastAPI
+from sqlalchemy import URL
 
 from app.auth.password_policy import PasswordPolicy
 from app.auth.passwords import PasswordHasher
 from app.auth.purge import purge_expired
 from app.database import Database
+from app.health import Revisions
 from app.mail.backlog import count_due_mails, get_age_of_oldest_mail
 from app.mail.messages import Composer
 from app.mail.worker import MailWorker
 from app.metrics import Sample
-from app.settings import Settings
+from app.settings import PROJECT, Settings
 from app.smtp import Console, SMTPOutlet
 
 NAME = "User service"
@@ -24,6 +26,15 @@ def create_hasher(settings: Settings) -> PasswordHasher:
         threads=settings.password_hash_threads,
         policy=PasswordPolicy(min_length=settings.password_min_length, application=NAME),
     )
+
+
+def create_database(url: URL, settings: Settings, pool_size: int) -> Database:
+    prepared_statements = settings.database_prepared_statements
+    return Database(url, pool_size=pool_size, prepared_statements=prepared_statements)
+
+
+def read_revisions() -> Revisions:
+    return Revisions.read(PROJECT / "migration")
 
 
 def create_mail_worker(settings: Settings, database: Database) -> MailWorker:

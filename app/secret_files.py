@@ -25,9 +25,14 @@ class SecretFiles(PydanticBaseSettingsSource):
         """Return the content without white space around it, or None; raise `SecretFileError`."""
         variable = f"{field_name.upper()}_FILE"
         path = os.environ.get(variable)
-        if not path or SecretStr not in (field.annotation, *get_args(field.annotation)):
+        if not path or not _is_secret(field.annotation):
             return None, field_name, False
         try:
             return Path(path).read_text("utf-8", "replace").strip(), field_name, False
         except OSError as error:
             raise SecretFileError(f"{variable}: cannot read {path}: {error.strerror}") from None
+
+
+def _is_secret(annotation: Any) -> bool:
+    """Tell whether it is `SecretStr`, also within an optional or an annotated type."""
+    return annotation is SecretStr or any(map(_is_secret, get_args(annotation)))

@@ -20,7 +20,7 @@ _WATCHED = [str(PROJECT / "app"), str(PROJECT / "migration")]
 # Seconds that a worker may take to import the application, until when it answers no health check:
 # with uvicorn's 5, a machine that is slow at that moment would kill and start workers for ever.
 _START = 60
-_GRACE = 25  # seconds that requests under way have to finish once the server is told to stop
+_GRACE = 15  # seconds that requests under way have to finish, behind SHUTDOWN_DELAY of at most 10
 
 
 class PortTakenError(Exception):

@@ -35,12 +35,18 @@ class Settings(BaseSettings):
 
     To wait for one costs 300 us of CPU, so they should be more than the requests at a time.
     """
+    database_prepared_statements: bool = True
+    """False behind PgBouncer in transaction mode, whose connections outlive a migration."""
+    newer_database: bool = False
+    """Start on a database that a newer release has migrated, as one does to roll back."""
     password_min_length: int = Field(default=15, ge=8, le=64)
     """Code points; 15 is NIST's least for a password without a second factor (SP 800-63B-4)."""
     password_hash_memory: int = Field(default=47104, ge=8)
     """Argon2id memory in KiB; OWASP's first choice (Password Storage Cheat Sheet)."""
     password_hash_threads: int = Field(default=2, ge=1, le=64)
     """Passwords hashed at the same time by one process; each needs the memory above."""
+    shutdown_delay: int = Field(default=0, ge=0, le=10)
+    """Seconds that a process told to stop goes on serving, unready, until proxies have noticed."""
     public_url: PublicURL = "http://127.0.0.1:8000"
     """Where people reach the service: the links in mail lead there. Without a `/` at its end."""
     trusted_proxies: Networks = ()

@@ -4,6 +4,7 @@ from logging.config import fileConfig
 
 from alembic import context
 from alembic.script import ScriptDirectory
+from alembic.script.revision import ResolutionError
 from alembic.util import CommandError
 from sqlalchemy import NullPool, create_engine
 from sqlalchemy.exc import OperationalError
@@ -35,5 +36,12 @@ try:
         online.run(context, engine, **options)
 except OperationalError as error:
     raise CommandError(f"the database cannot be used: {error.orig}") from error
+except CommandError as error:
+    if isinstance(error.__cause__, ResolutionError):
+        raise CommandError(
+            f"{error}: no file in migration/versions has it. If that is where the database is, a"
+            " newer release has migrated it"
+        ) from error
+    raise
 except (DatabaseURLError, EmbeddedServerError, SettingsError) as error:
     raise CommandError(str(error)) from error

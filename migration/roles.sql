@@ -23,6 +23,12 @@ REVOKE ALL ON SCHEMA public FROM PUBLIC;
 GRANT USAGE, CREATE ON SCHEMA public TO app_owner;
 GRANT USAGE ON SCHEMA public TO app_service;
 
+-- The limits that the service asks for itself, for a pooler that does not pass them on.
+ALTER ROLE app_service SET statement_timeout = '5s';
+ALTER ROLE app_service SET lock_timeout = '2s';
+ALTER ROLE app_service SET idle_in_transaction_session_timeout = '10s';
+ALTER ROLE app_service SET timezone = 'UTC';
+
 -- What is there, if somebody else has run the first migrations, and what is to come.
 GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO app_service;
 GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO app_service;

@@ -14,7 +14,6 @@ import psycopg
 import pytest
 from alembic import command
 from alembic.config import Config
-from alembic.script import ScriptDirectory
 from fastapi import FastAPI
 from httpx2 import ASGITransport, AsyncClient
 from psycopg import sql
@@ -27,6 +26,7 @@ from app.auth.rate_limit import RateLimits
 from app.database import Database
 from app.database_url import libpq_uri
 from app.embedded import running_server
+from app.health import Revisions
 from app.main import create_app
 from app.settings import Settings
 from app.users.models import User
@@ -158,7 +158,7 @@ def app(database: Database) -> FastAPI:
     app.state.database = database
     app.state.limits = RateLimits(database)
     app.state.hasher = HASHER
-    app.state.revisions = frozenset(ScriptDirectory(str(ROOT / "migration")).get_heads())
+    app.state.revisions = Revisions.read(ROOT / "migration")
     return app
 
 

@@ -18,16 +18,10 @@ _DEFAULTS = {"ENVIRONMENT": "development", "PASSWORD_HASH_MEMORY": "8"}
 
 
 def copy_repository(folder: Path) -> Path:
-    """Copy what git does not ignore, as it is in the work tree."""
-    files = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    tracked = subprocess.check_output(files, cwd=ROOT, text=True)
-    for name in tracked.split("\0")[:-1]:
-        if not (ROOT / name).exists():  # deleted, and not committed yet
-            continue
-        target = folder / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(ROOT / name, target)
-    return folder
+    """Copy what git does not ignore, as it is in the work tree; git itself need not be here."""
+    ignored = [line.rstrip("/") for line in (ROOT / ".gitignore").read_text().splitlines()]
+    ignore = shutil.ignore_patterns(".git", *ignored)
+    return Path(shutil.copytree(ROOT, folder, ignore=ignore, dirs_exist_ok=True))
 
 
 class Process:

@@ -3,6 +3,7 @@ import json
 import sys
 from collections.abc import Callable
 from typing import NamedTuple
+from urllib.request import urlopen
 
 import psycopg
 import pytest
@@ -15,6 +16,7 @@ from app.models import load_models
 from app.settings import Settings
 from tests.conftest import alembic_config
 from tests.factories import PASSWORD
+from tests.servers import running_app
 
 # What production requires besides the database.
 IN_PRODUCTION = {
@@ -168,3 +170,30 @@ def test_run_names_each_wrong_setting(run: Run) -> None:
         "ENVIRONMENT",
         "DATABASE_POOL_SIZE",
     ]
+
+
+def test_run_refuses_a_database_that_is_behind(run: Run, empty_database: URL) -> None:
+    url = libpq_uri(empty_database)
+    code = run("run", "--port", "0", "--no-migrate", DATABASE_URL=url).code
+    assert code == "app: The database has no revision; run `alembic upgrade head`"
+
+
+def test_run_refuses_a_database_that_is_ahead(run: Run, database: URL) -> None:
+    with psycopg.connect(libpq_uri(database)) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = 'newer'")
+    url = libpq_uri(database)
+    code = run("run", "--port", "0", "--no-migrate", DATABASE_URL=url).code
+    assert str(code).startswith("app: The database is at newer, which this release does not know")
+    code = run("run", "--port", "0", DATABASE_URL=url).code
+    assert str(code).endswith("If that is where the database is, a newer release has migrated it")
+
+
+def test_run_starts_on_a_newer_database_if_told_to(database: URL) -> None:
+    with psycopg.connect(libpq_uri(database)) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = 'newer'")
+    url = libpq_uri(database)
+    with (
+        running_app("--no-migrate", DATABASE_URL=url, NEWER_DATABASE="true") as server,
+        urlopen(f"{server.url}/readyz", timeout=10) as answer,  # noqa: S310  # our own server
+    ):
+        assert answer.status == 200

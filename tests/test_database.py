@@ -263,6 +263,20 @@ async def test_transact_survives_a_type_change_under_prepared_statements(
         await run(elsewhere, "DROP TABLE changing")
 
 
+async def test_transact_prepares_statements_unless_told_not_to(live_database: URL) -> None:
+    async def count_prepared(session: AsyncSession) -> int:
+        connection = await session.connection()
+        query = text("SELECT count(*) FROM pg_prepared_statements")
+        return max([int(await connection.scalar(query)) for _ in range(10)])
+
+    counts = []
+    for prepared_statements in (True, False):
+        database = Database(live_database, pool_size=1, prepared_statements=prepared_statements)
+        counts.append(await database.transact(count_prepared))
+        await database.dispose()
+    assert counts == [1, 0]
+
+
 async def test_new_session_reads_without_a_transaction(live: Database) -> None:
     async def in_transaction(session: AsyncSession) -> bool:
         statement = text("SELECT now() = statement_timestamp()")

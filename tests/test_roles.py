@@ -10,6 +10,7 @@ from psycopg import sql
 from sqlalchemy import URL, text
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from app.database import _SERVER_SETTINGS
 from app.database_url import libpq_uri
 from tests.conftest import ROOT, alembic_config
 from tests.test_authorization import CALLERS, DECISIONS, Cast, cast
@@ -108,3 +109,12 @@ def test_asvs_13_2_2_owner_migrates_there_and_back(database_url: Callable[[str],
     command.downgrade(config, "base")
     command.upgrade(config, "head")
     command.check(config)
+
+
+@pytest.mark.parametrize(("name", "value"), _SERVER_SETTINGS.items())
+def test_service_has_its_limits_behind_a_pooler_too(
+    database_url: Callable[[str], URL], name: str, value: str
+) -> None:
+    with psycopg.connect(libpq_uri(database_url("app_service"))) as connection:
+        query = "SELECT setting FROM pg_settings WHERE lower(name) = %s"
+        assert connection.execute(query, [name]).fetchone() == (value,)

@@ -1,5 +1,9 @@
+import signal
 import socket
+import time
 from pathlib import Path
+from urllib.error import HTTPError
+from urllib.request import urlopen
 
 import psutil
 import pytest
@@ -33,3 +37,23 @@ def test_serve_reloads_and_ends_with_its_parent(empty_database: URL, tmp_path: P
         children = psutil.Process(server.process.pid).children(recursive=True)
         server.process.kill()
         assert not psutil.wait_procs(children, timeout=30)[1]
+
+
+def test_serve_is_unready_before_it_stops(empty_database: URL) -> None:
+    url = libpq_uri(empty_database)
+    with running_app(DATABASE_URL=url, SHUTDOWN_DELAY="3") as server:
+        assert get_status(f"{server.url}/readyz") == 200
+        server.process.terminate()
+        while (status := get_status(f"{server.url}/readyz")) == 200:
+            time.sleep(0.05)
+        assert status == 503
+        assert get_status(f"{server.url}/healthz") == 200
+        assert server.process.wait(timeout=25) == 128 + signal.SIGTERM
+
+
+def get_status(url: str) -> int:
+    try:
+        with urlopen(url, timeout=10) as answer:  # noqa: S310  # our own server
+            return int(answer.status)
+    except HTTPError as error:
+        return error.code

@@ -42,6 +42,15 @@ def test_secret_comes_from_a_file_unless_the_environment_has_it(
     assert read_settings().given_database_url == "postgresql://ada:secret@elsewhere/app"
 
 
+def test_every_secret_may_stand_in_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name, url in (("database", "postgresql://db/app"), ("smtp", "smtp://ada:key@mail:587")):
+        (tmp_path / name).write_text(f"{url}\n")
+        monkeypatch.setenv(f"{name.upper()}_URL_FILE", str(tmp_path / name))
+    settings = read_settings()
+    assert settings.given_database_url == "postgresql://db/app"
+    assert settings.smtp_server is not None
+
+
 def test_what_is_no_secret_has_no_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "environment").write_text("production")
     monkeypatch.setenv("ENVIRONMENT_FILE", str(tmp_path / "environment"))

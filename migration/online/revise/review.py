@@ -1,12 +1,15 @@
 """Alembic's hook on a revision about to be written: review it, complete it, show it."""
 
+import os
 from collections.abc import Iterable
 from typing import Any
 
 from alembic.autogenerate import renderers
 from alembic.autogenerate.api import AutogenContext
+from alembic.config import Config
 from alembic.operations import ops
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 
 from migration.online.revise.answers import Answers
@@ -57,9 +60,16 @@ def review(
         directives.clear()
         config.print_stdout("The database already matches the models: no revision is needed.")
         return
+    _require_writable_folder(config)
     config.print_stdout(plan)
     remarks = [*map(remark, renames), *answers.allowed]
     upgrade.ops[:0] = [Remark(text) for text in remarks]
+
+
+def _require_writable_folder(config: Config) -> None:
+    folder = ScriptDirectory.from_config(config).versions
+    if not os.access(folder, os.W_OK):
+        raise CommandError(f"cannot write to {folder}: make it writable for user {os.geteuid()}")
 
 
 def _complete(

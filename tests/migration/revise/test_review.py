@@ -1,5 +1,7 @@
 """What the developer sees before a revision is written, and when none is."""
 
+import os
+
 import pytest
 from alembic.util import CommandError
 
@@ -22,6 +24,15 @@ def test_nothing_is_written_when_nothing_changed(project: Project) -> None:
 def test_revision_by_hand_is_written(project: Project) -> None:
     project.alembic("revision", "-m", "by hand")
     assert len(project.revisions()) == 2
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_revision_needs_a_writable_folder(project: Project) -> None:
+    project.write_models(USER + ITEM)
+    project.versions.chmod(0o555)
+    with pytest.raises(CommandError, match=r"cannot write to .*/versions: make it writable"):
+        project.revise()
+    project.versions.chmod(0o755)
 
 
 def test_revision_without_message_is_refused(project: Project) -> None:
