@@ -39,6 +39,8 @@ from app.seed import seed as add_demo_data
 from app.server import PortTakenError, check_port, serve
 from app.settings import PROJECT, Settings, SettingsError, read_settings
 
+_LOOPBACK = {"127.0.0.1", "localhost"}
+
 
 class UsageError(Exception):
     """The command cannot do what was asked of it."""
@@ -81,6 +83,8 @@ def run(
     with _database(settings) as url:
         # The server's own processes, and Alembic, shall use this database and start no other.
         os.environ["DATABASE_URL"] = url.render_as_string(hide_password=False)
+        if "public_url" not in settings.model_fields_set and host in _LOOPBACK:
+            os.environ["PUBLIC_URL"] = f"http://{host}:{port}"  # where the links in mail lead
         if migrate:
             config = Config()  # without alembic.ini, which would set up logging anew
             config.set_main_option("script_location", str(PROJECT / "migration").replace("%", "%%"))

@@ -5,13 +5,15 @@ from pathlib import Path
 from urllib.error import HTTPError
 from urllib.request import urlopen
 
+import httpx2
 import psutil
 import pytest
 from sqlalchemy import URL
 
 from app.database_url import libpq_uri
 from app.server import PortTakenError, check_port
-from tests.servers import copy_repository, running_app
+from tests.factories import PASSWORD
+from tests.servers import copy_repository, find_free_port, running_app
 
 
 def test_check_port_says_what_to_do_about_a_taken_one() -> None:
@@ -57,3 +59,12 @@ def get_status(url: str) -> int:
             return int(answer.status)
     except HTTPError as error:
         return error.code
+
+
+def test_links_in_mail_lead_to_the_port_that_is_served(empty_database: URL) -> None:
+    port = find_free_port()
+    options = ("--port", str(port))
+    with running_app(*options, DATABASE_URL=libpq_uri(empty_database)) as server:
+        account = {"email": "ada@example.com", "password": PASSWORD}
+        httpx2.post(f"{server.url}/api/v1/auth/signup", json=account).raise_for_status()
+        server.wait_for(rf"http://127\.0\.0\.1:{port}/confirm-email#token=uml_")
