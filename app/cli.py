@@ -83,7 +83,7 @@ def run(
     with _database(settings) as url:
         # The server's own processes, and Alembic, shall use this database and start no other.
         os.environ["DATABASE_URL"] = url.render_as_string(hide_password=False)
-        if "public_url" not in settings.model_fields_set and host in _LOOPBACK:
+        if "public_url" not in settings.model_fields_set and host in _LOOPBACK and port:
             os.environ["PUBLIC_URL"] = f"http://{host}:{port}"  # where the links in mail lead
         if migrate:
             config = Config()  # without alembic.ini, which would set up logging anew
