@@ -73,7 +73,7 @@ def check(answer: Response) -> None:
 
 # The pages show what they refuse: tests/auth/test_pages.py looks at it.
 @pytest.mark.parametrize("route", [route for route in ROUTES if route not in FORMS])
-async def test_asvs_3_4_headers_are_on_every_refusal(client: AsyncClient, route: str) -> None:
+async def test_asvs_3_4_4_headers_are_on_every_refusal(client: AsyncClient, route: str) -> None:
     method, path = route.split()
     path = path.format(**IDS)
     requests = [
@@ -89,7 +89,7 @@ async def test_asvs_3_4_headers_are_on_every_refusal(client: AsyncClient, route:
 
 
 @pytest.mark.parametrize("route", [route for route in ROUTES if "/api/" in route])
-async def test_asvs_3_4_headers_are_on_a_fault(
+async def test_asvs_3_4_5_headers_are_on_a_fault(
     app: FastAPI, client: AsyncClient, route: str
 ) -> None:
     app.state.database = NoDatabase(broken=True)
@@ -99,7 +99,7 @@ async def test_asvs_3_4_headers_are_on_a_fault(
     check(answer)
 
 
-async def test_asvs_3_4_headers_are_on_a_success(client: AsyncClient) -> None:
+async def test_asvs_3_4_6_headers_are_on_a_success(client: AsyncClient) -> None:
     for path in ("/healthz", "/openapi.json"):
         answer = await client.get(path)
         assert answer.status_code == 200, answer.text
@@ -131,7 +131,7 @@ async def test_page_of_the_documentation_has_a_policy_of_its_own(
         assert host in scripts + rest
 
 
-async def test_asvs_13_4_documentation_is_off_in_production() -> None:
+async def test_asvs_13_4_5_documentation_is_off_in_production() -> None:
     app = create_app(production_settings())
     async with new_client(app) as client:
         for path in ("/docs", "/redoc", "/openapi.json", "/metrics", "/docs/oauth2-redirect"):

@@ -9,9 +9,7 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from hashlib import sha256
 from http import HTTPStatus
-from secrets import token_urlsafe
 from typing import ClassVar, NamedTuple
 
 from sqlalchemy import ColumnElement, and_, bindparam, delete, func, insert, update
@@ -26,6 +24,7 @@ from app.auth.schemas import LoginSessionPublic, PasswordChange, SignUp, TokenPu
 from app.database import release_connection
 from app.errors import Forbidden, NotFound, ServiceError, Unauthenticated
 from app.mail import service as mail
+from app.tokens import hash_token, new_token
 from app.users import service as users
 from app.users.models import User
 from app.users.schemas import UserCreate, UserUpdate
@@ -104,10 +103,10 @@ async def _lock_session(session: AsyncSession, session_id: uuid.UUID) -> bool:
 
 async def start_session(session: AsyncSession, user_id: uuid.UUID, client: Client) -> TokenPublic:
     """Add a login session, and end those that are one too many."""
-    token = f"ust_{token_urlsafe(32)}"
+    token = new_token("ust")
     new = insert(LoginSession).values(
         user_id=user_id,
-        token_hash=_hash(token),
+        token_hash=hash_token(token),
         expires_at=func.now() + LIFETIME,
         address=client.address,
         user_agent=client.user_agent,
@@ -116,7 +115,7 @@ async def start_session(session: AsyncSession, user_id: uuid.UUID, client: Clien
         await session.exec(new.returning(col(LoginSession.id), col(LoginSession.expires_at)))
     ).one()
     bind_contextvars(session_id=str(session_id))
-    await _drop_surplus_sessions(session, user_id, newest=_hash(token))
+    await _drop_surplus_sessions(session, user_id, newest=hash_token(token))
     return TokenPublic(access_token=token, expires_at=expires_at)
 
 
@@ -170,7 +169,7 @@ async def authenticate(session: AsyncSession, token: str) -> Login:
     """
     if _TOKEN.fullmatch(token) is None:
         raise InvalidToken
-    found = await session.exec(_FIND_LOGIN, params={"token_hash": _hash(token)})
+    found = await session.exec(_FIND_LOGIN, params={"token_hash": hash_token(token)})
     row = found.one_or_none()
     if row is None:
         raise InvalidToken
@@ -272,7 +271,3 @@ async def administer_user(session: AsyncSession, user_id: uuid.UUID, data: UserU
         await end_all_sessions(session, user_id)
         await mail.withdraw_links(session, user_id)
     return user
-
-
-def _hash(token: str) -> bytes:
-    return sha256(token.encode()).digest()

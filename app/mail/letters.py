@@ -75,9 +75,15 @@ async def _write_email_change(session: AsyncSession, kind: str, payload: Payload
 
 
 async def _write_notice(session: AsyncSession, kind: str, payload: Payload) -> Letter | None:
-    """Tell what has happened, to the address that the account had then, where that is known."""
+    """Tell what has happened, to the address that the account had then, where that is known.
+
+    Nothing is told to an address that nobody has confirmed: it may be a stranger's, whom whoever
+    signed up with it could flood by signing in over and over.
+    """
     user = await session.get(User, uuid.UUID(payload["user_id"]))
-    return Letter(kind, payload.get("email", user.email), payload, user.id) if user else None
+    if user is None or user.email_verified_at is None:
+        return None
+    return Letter(kind, payload.get("email", user.email), payload, user.id)
 
 
 async def _find_active_user(session: AsyncSession, payload: Payload) -> User | None:

@@ -7,8 +7,6 @@ mints it when it sends the mail, so that no row of the outbox ever holds one.
 import uuid
 from collections.abc import Collection
 from datetime import timedelta
-from hashlib import sha256
-from secrets import token_urlsafe
 from typing import Any, Final, NamedTuple
 
 from pydantic import Secret
@@ -19,6 +17,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from app.errors import ServiceError
 from app.mail.models import EmailToken, Outbox
+from app.tokens import hash_token, new_token
 
 PASSWORD_RESET: Final = "password_reset"  # noqa: S105  # a kind of mail, as are those below
 INVITATION: Final = "invitation"
@@ -53,10 +52,10 @@ async def enqueue(session: AsyncSession, kind: str, **payload: Any) -> None:
 
 async def mint_token(session: AsyncSession, proof: Proof) -> str:
     """Return a new token; the user's earlier one of this purpose is worth nothing any more."""
-    token = f"uml_{token_urlsafe(32)}"
+    token = new_token("uml")
     new = insert(EmailToken).values(
         **proof._asdict(),
-        token_hash=_hash(token),
+        token_hash=hash_token(token),
         expires_at=func.now() + LIFETIMES[proof.purpose],
     )
     replaced = {name: new.excluded[name] for name in ("token_hash", "email", "expires_at")}
@@ -73,7 +72,7 @@ async def get_proof(session: AsyncSession, token: Secret[str], purposes: Collect
     """Return what a token stands for, and leave it usable; raise `InvalidToken`."""
     found = await session.exec(
         select(EmailToken.user_id, EmailToken.purpose, EmailToken.email).where(
-            EmailToken.token_hash == _hash(token.get_secret_value()),
+            EmailToken.token_hash == hash_token(token.get_secret_value()),
             col(EmailToken.purpose).in_(purposes),
             col(EmailToken.expires_at) > func.now(),
         )
@@ -87,7 +86,7 @@ async def get_proof(session: AsyncSession, token: Secret[str], purposes: Collect
 async def consume_token(session: AsyncSession, token: Secret[str]) -> None:
     """Use a token up, or raise `InvalidToken`: of parallel requests with it, one gets past."""
     live = delete(EmailToken).where(
-        col(EmailToken.token_hash) == _hash(token.get_secret_value()),
+        col(EmailToken.token_hash) == hash_token(token.get_secret_value()),
         col(EmailToken.expires_at) > func.now(),
     )
     consumed = await session.exec(live.returning(col(EmailToken.user_id)))
@@ -122,7 +121,3 @@ async def _delete_tokens(
 ) -> None:
     mine = delete(EmailToken).where(col(EmailToken.user_id) == user_id)
     await session.exec(mine.where(col(EmailToken.purpose).in_(purposes)))
-
-
-def _hash(token: str) -> bytes:
-    return sha256(token.encode()).digest()

@@ -87,7 +87,9 @@ async def test_page_shows_a_form_with_a_label_for_each_field(
     assert re.findall(r' name="(?!viewport|color-scheme|robots)(\w+)"', html) == fields
     assert re.findall(r'<label for="(\w+)"', html) == fields
     assert '<form method="post">' in html
-    assert ('autocomplete="new-password"' in html) == ("new_password" in fields)
+    for attribute in ('type="password"', 'autocomplete="new-password"'):
+        assert (attribute in html) == ("new_password" in fields)
+    assert "onpaste" not in html
 
 
 async def test_page_is_no_part_of_the_documented_api(app: FastAPI) -> None:

@@ -152,8 +152,10 @@ async def test_address_is_changed_with_the_mail_to_the_new_one(
 
 
 async def test_asvs_6_3_5_login_from_a_new_device_is_told(
-    app: FastAPI, user: User, worker: MailWorker, smtp: Catcher
+    app: FastAPI, session: AsyncSession, user: User, worker: MailWorker, smtp: Catcher
 ) -> None:
+    user.email_verified_at = user.created_at
+    await session.commit()
     form = {"username": user.email, "password": PASSWORD}
     for address, device in (("192.0.2.1", "Known/1"), ("198.51.100.7", "<New>/2")):
         async with new_client(app, address) as client:
@@ -164,6 +166,21 @@ async def test_asvs_6_3_5_login_from_a_new_device_is_told(
     assert (notice["To"], notice["Subject"]) == (user.email, "A new login to your account")
     assert "Address: 198.51.100.7\nDevice: <New>/2\n" in read_text(notice)
     assert "Device: &lt;New&gt;/2" in read_text(notice, "html")
+
+
+async def test_address_that_nobody_has_confirmed_is_told_nothing(
+    user_client: AsyncClient, user: User, worker: MailWorker, smtp: Catcher
+) -> None:
+    form = {"username": user.email, "password": PASSWORD}
+    for device in ("Known", "New", "Newer"):
+        headers = {"User-Agent": device}
+        answer = await user_client.post(f"{API}/auth/login", data=form, headers=headers)
+        assert answer.status_code == 200
+    body = {"current_password": PASSWORD, "new_password": NEW_PASSWORD}
+    answer = await user_client.put(f"{API}/users/me/password", json=body)
+    assert answer.status_code == 204
+    assert await worker.deliver_due() == 3
+    assert smtp.messages == []
 
 
 async def test_taken_address_is_told_to_its_reader_only(

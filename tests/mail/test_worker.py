@@ -166,6 +166,7 @@ async def test_mail_that_cannot_be_written_stops_no_other(
     session: AsyncSession, user: User, worker: MailWorker, smtp: Catcher
 ) -> None:
     await enqueue(session, "of_a_newer_release", user_id=str(user.id))
+    user.email_verified_at = user.created_at
     await enqueue(session, "password_changed", user_id=str(user.id), email="a@b.c\r\nBcc: d@e.f")
     await request_reset(session, user)
     await worker.deliver_due()
