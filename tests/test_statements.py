@@ -52,8 +52,8 @@ STATEMENTS = {
     "GET /api/v1/items": 2,
     "POST /api/v1/items": 2,
     "GET /api/v1/items/{item_id}": 2,
-    "PATCH /api/v1/items/{item_id}": 3,
-    "DELETE /api/v1/items/{item_id}": 3,
+    "PATCH /api/v1/items/{item_id}": 2,
+    "DELETE /api/v1/items/{item_id}": 2,
 }
 Statement = tuple[str, Any]
 
