@@ -19,6 +19,7 @@ from app.auth.schemas import EmailChange, EmailConfirmation, PasswordReset, Pass
 from app.auth.service import Client, Login, end_all_sessions
 from app.database import release_connection, violates
 from app.mail import service as mail
+from app.schemas import find_canonical_email
 from app.users import service as users
 from app.users.models import User
 from app.users.schemas import UserCreate
@@ -34,8 +35,10 @@ async def request_password_reset(
 
     Raises `TooManyRequests`, whether or not one has.
     """
-    await limits.consume(PER_NETWORK.use(client.network), _limit(mail.PASSWORD_RESET, data.email))
-    await mail.enqueue(session, mail.PASSWORD_RESET, email=data.email)
+    email = find_canonical_email(data.email)
+    mailbox = _limit(mail.PASSWORD_RESET, email or data.email)
+    await limits.consume(PER_NETWORK.use(client.network), mailbox)
+    await mail.enqueue(session, mail.PASSWORD_RESET, email=email)
 
 
 async def reset_password(

@@ -65,7 +65,9 @@ class PasswordChange(Input):
 
 
 class PasswordResetRequest(Input):
-    email: Email = Field(max_length=255)
+    email: Line = Field(
+        max_length=255, description="What is no address is answered as one without an account"
+    )
 
 
 class PasswordReset(Input):

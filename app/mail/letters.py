@@ -41,7 +41,8 @@ async def write_letter(session: AsyncSession, kind: str, payload: Payload) -> Le
 async def _write_password_reset(
     session: AsyncSession, kind: str, payload: Payload
 ) -> Letter | None:
-    user = await users.find_user_by_email(session, payload["email"])
+    # None if what was typed is no address: the request has answered as for any other.
+    user = await users.find_user_by_email(session, payload["email"] or "")
     if user is None or not user.is_active:
         return None
     return await _write_link(session, kind, user, user.email)

@@ -164,21 +164,19 @@ async def test_asvs_6_3_8_forgot_password_says_the_same_of_every_address(
     client: AsyncClient, session: AsyncSession, user: User
 ) -> None:
     pages = set()
-    emails = (user.email, "nobody@example.com")
-    for email in emails:
-        answer = await client.post("/forgot-password", data={"email": email.upper()})
+    for email in (user.email.upper(), "nobody@example.com", "no address"):
+        answer = await client.post("/forgot-password", data={"email": email})
         html = read_page(answer, 200, "Look into your mail")
         pages.add(html.replace(email, "..."))
     assert len(pages) == 1
     kinds = select(Outbox).where(col(Outbox.kind) == PASSWORD_RESET)
-    assert {mail.payload["email"] for mail in await session.exec(kinds)} == {*emails}
+    mailed = {mail.payload["email"] for mail in await session.exec(kinds)}
+    assert mailed == {user.email, "nobody@example.com", None}
 
 
-async def test_forgot_password_says_what_is_no_address_and_keeps_it(client: AsyncClient) -> None:
+async def test_forgot_password_shows_what_was_typed_as_text(client: AsyncClient) -> None:
     answer = await client.post("/forgot-password", data={"email": 'ada"<b>'})
-    html = read_page(answer, 422, "Forgot your password?")
-    assert "Enter an address like name@example.com." in html
-    assert 'value="ada&#34;&lt;b&gt;"' in html
+    assert "ada&#34;&lt;b&gt;" in read_page(answer, 200, "Look into your mail")
 
 
 async def test_page_says_when_to_try_again(client: AsyncClient) -> None:

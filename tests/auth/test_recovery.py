@@ -72,7 +72,9 @@ async def test_sign_up_mails_a_link_to_verify_the_address(
     assert mails == [{"kind": EMAIL_VERIFICATION, "user_id": user_id}]
 
 
-@pytest.mark.parametrize("email", ["known@example.com", "inactive@example.com", "no@example.com"])
+@pytest.mark.parametrize(
+    "email", ["known@example.com", "inactive@example.com", "no@example.com", "no address"]
+)
 async def test_request_password_reset_answers_all_addresses_alike(
     client: AsyncClient, session: AsyncSession, email: str
 ) -> None:
@@ -80,7 +82,9 @@ async def test_request_password_reset_answers_all_addresses_alike(
     await make_user(session, email="inactive@example.com", is_active=False)
     answer = await client.post(f"{API}/auth/password-reset", json={"email": email.upper()})
     assert (answer.status_code, answer.content) == (202, b"")
-    assert await read_outbox(session, PASSWORD_RESET) == [{"kind": PASSWORD_RESET, "email": email}]
+    assert await read_outbox(session, PASSWORD_RESET) == [
+        {"kind": PASSWORD_RESET, "email": email if "@" in email else None}
+    ]
 
 
 async def test_reset_password_sets_it_once(client: AsyncClient, session: AsyncSession) -> None:
