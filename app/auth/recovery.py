@@ -14,7 +14,14 @@ from sqlmodel import col
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from app.auth.passwords import PasswordHasher
-from app.auth.rate_limit import LINKS_PER_MAILBOX, PER_NETWORK, RateLimits, Use, find_mailbox
+from app.auth.rate_limit import (
+    ADDRESS_CHANGES,
+    LINKS_PER_MAILBOX,
+    PER_NETWORK,
+    RateLimits,
+    Use,
+    find_mailbox,
+)
 from app.auth.schemas import EmailChange, EmailConfirmation, PasswordReset, PasswordResetRequest
 from app.auth.service import Client, Login, end_all_sessions
 from app.database import release_connection, violates
@@ -76,7 +83,8 @@ async def request_email_change(
     Raises `TooManyRequests`.
     """
     await release_connection(session)
-    await limits.consume(_limit(mail.EMAIL_CHANGE, data.new_email))
+    uses = ADDRESS_CHANGES.use(login.user.id), _limit(mail.EMAIL_CHANGE, data.new_email)
+    await limits.consume(*uses)
     await mail.withdraw_email_change(session, login.user.id)
     await mail.enqueue(session, mail.EMAIL_CHANGE, user_id=str(login.user.id), email=data.new_email)
 

@@ -371,6 +371,17 @@ async def test_confirmations_of_a_mailbox_are_limited(
     check_limited(await user_client.post(f"{API}{path}", json=body), within=20 * 60)
 
 
+async def test_changes_of_address_are_limited_for_each_account(
+    user_client: AsyncClient, session: AsyncSession
+) -> None:
+    for number in range(5):
+        await request_change(user_client, f"stranger{number}@example.com")
+    body = {"new_email": "stranger5@example.com"}
+    check_limited(await user_client.post(f"{API}/users/me/email", json=body), within=20 * 60)
+    await sign_in(user_client, session, await make_user(session))
+    await request_change(user_client, body["new_email"])
+
+
 async def test_tries_of_tokens_are_limited(
     app: FastAPI, client: AsyncClient, session: AsyncSession, user: User
 ) -> None:
