@@ -23,6 +23,7 @@ from app.auth.schemas import SignUp
 from app.auth.service import sign_up
 from app.errors import Unavailable
 from app.items.models import Item
+from app.mail.models import Outbox
 from app.users.models import User
 from app.users.service import EmailTaken
 from tests.conftest import new_client
@@ -275,6 +276,24 @@ async def test_password_change_needs_a_session_that_lasts_until_it_is_made(
     await live_session.exec(delete(LoginSession))
     await live_session.commit()
     read_problem(await changing, 401, "invalid_token")
+
+
+async def test_address_change_needs_a_session_that_lasts_until_it_is_asked_for(
+    live_app: FastAPI, live_client: AsyncClient, live_session: AsyncSession
+) -> None:
+    await sign_in(live_client, live_session, await make_user(live_session))
+    body = {"new_email": "thief@example.com"}
+    path = f"{API}/users/me/email"
+    assert (await live_client.post(path, json=body)).status_code == 202
+    await live_session.exec(select(RateLimit.key_hash).with_for_update())
+    asking = asyncio.create_task(live_client.post(path, json=body))
+    while not asking.done() and not await count_waiting(live_app):
+        pass
+    await live_session.exec(delete(LoginSession))
+    await live_session.exec(delete(Outbox))
+    await live_session.commit()
+    read_problem(await asking, 401, "invalid_token")
+    assert list(await live_session.exec(select(Outbox.id))) == []
 
 
 async def test_parallel_deletions_of_an_item_find_it_once(

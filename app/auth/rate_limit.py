@@ -81,6 +81,8 @@ PASSWORD_CHECKS = Limit("password", burst=5, interval=timedelta(minutes=1))
 SIGN_UPS_PER_MAILBOX = Limit("sign-up", burst=3, interval=timedelta(minutes=20))
 LINKS_PER_MAILBOX = Limit("link", burst=3, interval=timedelta(minutes=20))
 """Mail that anybody may have sent to an address; for each kind of it."""
+ADDRESS_CHANGES = Limit("address change", burst=5, interval=timedelta(minutes=20))
+"""Per account: each may send mail to another stranger."""
 MAIL_TOKENS_PER_NETWORK = Limit("mail token", burst=20, interval=timedelta(minutes=1))
 
 

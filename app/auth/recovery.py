@@ -14,9 +14,16 @@ from sqlmodel import col
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from app.auth.passwords import PasswordHasher
-from app.auth.rate_limit import LINKS_PER_MAILBOX, PER_NETWORK, RateLimits, Use, find_mailbox
+from app.auth.rate_limit import (
+    ADDRESS_CHANGES,
+    LINKS_PER_MAILBOX,
+    PER_NETWORK,
+    RateLimits,
+    Use,
+    find_mailbox,
+)
 from app.auth.schemas import EmailChange, EmailConfirmation, PasswordReset, PasswordResetRequest
-from app.auth.service import Client, Login, end_all_sessions
+from app.auth.service import Client, InvalidToken, Login, end_all_sessions, lock_session
 from app.database import release_connection, violates
 from app.mail import service as mail
 from app.schemas import find_canonical_email
@@ -79,7 +86,10 @@ async def request_email_change(
     Raises `TooManyRequests`.
     """
     await release_connection(session)
-    await limits.consume(_limit(mail.EMAIL_CHANGE, data.new_email))
+    uses = ADDRESS_CHANGES.use(login.user.id), _limit(mail.EMAIL_CHANGE, data.new_email)
+    await limits.consume(*uses)
+    if not await lock_session(session, login.session_id):  # it may have been ended meanwhile
+        raise InvalidToken
     await mail.withdraw_email_change(session, login.user.id)
     await mail.enqueue(session, mail.EMAIL_CHANGE, user_id=str(login.user.id), email=data.new_email)
 
@@ -145,7 +155,7 @@ async def _change(session: AsyncSession, user: User, **values: object) -> None:
 
 async def _end_access(session: AsyncSession, user: User) -> None:
     await end_all_sessions(session, user.id)
-    await mail.withdraw_links(session, user.id)
+    await mail.withdraw_password_links(session, user.id)
 
 
 _VERIFIED_AT: Final = func.coalesce(col(User.email_verified_at), func.now())

@@ -95,7 +95,7 @@ async def lock_user(session: AsyncSession, user_id: uuid.UUID, hashed_password: 
     return (await session.exec(user.with_for_update(key_share=True))).first() is not None
 
 
-async def _lock_session(session: AsyncSession, session_id: uuid.UUID) -> bool:
+async def lock_session(session: AsyncSession, session_id: uuid.UUID) -> bool:
     """Lock the login session if it has not been ended meanwhile."""
     mine = select(LoginSession.id).where(LoginSession.id == session_id)
     return (await session.exec(mine.with_for_update(key_share=True))).first() is not None
@@ -203,12 +203,12 @@ async def change_password(
     new = await hasher.hash_new(data.new_password, field="new_password", about=about)
     if not await lock_user(session, user.id, old):
         raise IncorrectPassword
-    if not await _lock_session(session, login.session_id):
+    if not await lock_session(session, login.session_id):
         raise InvalidToken
     mine = update(User).where(col(User.id) == user.id)
     await session.exec(mine.values(hashed_password=new))
     await end_other_sessions(session, login)
-    await mail.withdraw_links(session, user.id)
+    await mail.withdraw_password_links(session, user.id)
     await mail.enqueue(session, "password_changed", user_id=str(user.id), email=user.email)
     await give_back(session, [guess])
 
@@ -243,22 +243,30 @@ async def list_sessions(session: AsyncSession, login: Login) -> Sequence[LoginSe
 
 
 async def end_session(session: AsyncSession, login: Login, session_id: uuid.UUID) -> None:
-    """End one of the caller's sessions, or raise `SessionNotFound`."""
+    """End one of the caller's sessions, or raise `SessionNotFound`.
+
+    If it is another's, who may have been a thief, a wanted address is forgotten with it.
+    """
     mine = delete(LoginSession).where(col(LoginSession.user_id) == login.user.id)
     ended = await session.exec(mine.where(col(LoginSession.id) == session_id))
     if ended.rowcount == 0:
         raise SessionNotFound
+    if session_id != login.session_id:
+        await mail.withdraw_email_change(session, login.user.id)
 
 
 async def end_other_sessions(session: AsyncSession, login: Login) -> None:
+    """End all but the caller's session, and forget a wanted address."""
     mine = delete(LoginSession).where(col(LoginSession.user_id) == login.user.id)
     await session.exec(mine.where(col(LoginSession.id) != login.session_id))
+    await mail.withdraw_email_change(session, login.user.id)
 
 
 async def end_all_sessions(session: AsyncSession, user_id: uuid.UUID) -> None:
-    """End every session of a user, or raise `UserNotFound`."""
+    """End every session of a user and forget a wanted address, or raise `UserNotFound`."""
     await users.get_user(session, user_id)
     await session.exec(delete(LoginSession).where(col(LoginSession.user_id) == user_id))
+    await mail.withdraw_email_change(session, user_id)
 
 
 async def administer_user(session: AsyncSession, user_id: uuid.UUID, data: UserUpdate) -> User:
@@ -269,5 +277,5 @@ async def administer_user(session: AsyncSession, user_id: uuid.UUID, data: UserU
     user = await users.administer_user(session, user_id, data)
     if not user.is_active:
         await end_all_sessions(session, user_id)
-        await mail.withdraw_links(session, user_id)
+        await mail.withdraw_password_links(session, user_id)
     return user

@@ -95,7 +95,10 @@ async def consume_token(session: AsyncSession, token: Secret[str]) -> None:
 
 
 async def withdraw_email_change(session: AsyncSession, user_id: uuid.UUID) -> None:
-    """Forget a wanted address: its link, and the mail where that was not sent yet."""
+    """Forget a wanted address: its link, and the mail where that was not sent yet.
+
+    A link to verify the address may stay: it stops by itself when the address is another.
+    """
     # The outbox first: a worker that is minting the token right now holds the row until it is done.
     await session.exec(
         delete(Outbox).where(
@@ -107,12 +110,8 @@ async def withdraw_email_change(session: AsyncSession, user_id: uuid.UUID) -> No
     await _delete_tokens(session, user_id, [EMAIL_CHANGE])
 
 
-async def withdraw_links(session: AsyncSession, user_id: uuid.UUID) -> None:
-    """Make every link worthless that could take the account over.
-
-    One to verify the address is none, and stops by itself when the address is another.
-    """
-    await withdraw_email_change(session, user_id)
+async def withdraw_password_links(session: AsyncSession, user_id: uuid.UUID) -> None:
+    """Make every link worthless that sets a password."""
     await _delete_tokens(session, user_id, [PASSWORD_RESET, INVITATION])
 
 

@@ -96,7 +96,12 @@ async def _keep_another_superuser(session: AsyncSession, user_id: uuid.UUID) -> 
     All superusers are locked, in one order, so that of two requests that each take away one of
     the last two the second waits, and then sees what the first has left.
     """
-    superusers = select(User.id).where(col(User.is_superuser), col(User.is_active))
+    superusers = select(User.id).where(
+        # Not one who was invited and has no password yet: the address may be wrong.
+        col(User.is_superuser),
+        col(User.is_active),
+        User.hashed_password != NO_PASSWORD,
+    )
     locked = list(
         await session.exec(superusers.order_by(col(User.id)).with_for_update(key_share=True))
     )

@@ -1,4 +1,5 @@
 import asyncio
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Any
 
@@ -256,6 +257,50 @@ async def test_change_of_password_kills_links_and_wanted_addresses(
     assert [notice["email"] for notice in notices] == [user.email]
 
 
+@pytest.fixture
+async def thiefs_link(client: AsyncClient, session: AsyncSession, user: User) -> str:
+    """The token that was mailed to who is signed in as the user, and waits for one more."""
+    await sign_in(client, session, user)
+    await request_change(client, "thief@example.com")
+    return await make_mail_token(session, user, EMAIL_CHANGE, "thief@example.com")
+
+
+async def end_others(client: AsyncClient, _: AsyncClient) -> Response:
+    return await client.delete(f"{API}/auth/sessions")
+
+
+async def end_the_other(client: AsyncClient, _: AsyncClient) -> Response:
+    devices = (await client.get(f"{API}/auth/sessions")).json()
+    (thief,) = (device["id"] for device in devices if not device["current"])
+    return await client.delete(f"{API}/auth/sessions/{thief}")
+
+
+async def end_all_as_superuser(client: AsyncClient, superuser: AsyncClient) -> Response:
+    user_id = (await client.get(f"{API}/users/me")).json()["id"]
+    return await superuser.delete(f"{API}/users/{user_id}/sessions")
+
+
+@pytest.mark.parametrize("end", [end_others, end_the_other, end_all_as_superuser])
+async def test_thief_who_is_signed_out_takes_no_address_along(
+    user_client: AsyncClient,
+    superuser_client: AsyncClient,
+    session: AsyncSession,
+    thiefs_link: str,
+    end: Callable[[AsyncClient, AsyncClient], Awaitable[Response]],
+) -> None:
+    assert (await end(user_client, superuser_client)).status_code == 204
+    assert await read_outbox(session, EMAIL_CHANGE) == []
+    assert await confirm(user_client, thiefs_link) == 400
+
+
+async def test_wanted_address_outlives_a_log_out(
+    user_client: AsyncClient, session: AsyncSession, user: User
+) -> None:
+    token = await make_mail_token(session, user, EMAIL_CHANGE, "new@example.com")
+    assert (await user_client.post(f"{API}/auth/logout")).status_code == 204
+    assert await confirm(user_client, token) == 204
+
+
 async def test_deactivation_kills_links_for_good(
     superuser_client: AsyncClient, session: AsyncSession, user: User
 ) -> None:
@@ -373,6 +418,17 @@ async def test_confirmations_of_a_mailbox_are_limited(
     for _ in range(3):
         assert (await user_client.post(f"{API}{path}", json=body)).status_code == 202
     check_limited(await user_client.post(f"{API}{path}", json=body), within=20 * 60)
+
+
+async def test_changes_of_address_are_limited_for_each_account(
+    user_client: AsyncClient, session: AsyncSession
+) -> None:
+    for number in range(5):
+        await request_change(user_client, f"stranger{number}@example.com")
+    body = {"new_email": "stranger5@example.com"}
+    check_limited(await user_client.post(f"{API}/users/me/email", json=body), within=20 * 60)
+    await sign_in(user_client, session, await make_user(session))
+    await request_change(user_client, body["new_email"])
 
 
 async def test_tries_of_tokens_are_limited(

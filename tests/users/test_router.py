@@ -318,6 +318,21 @@ async def test_delete_user_keeps_the_last_superuser(
     read_problem(answer, 409, "last_superuser")
 
 
+async def test_superuser_who_was_only_invited_is_not_another(
+    superuser_client: AsyncClient, session: AsyncSession, superuser: User
+) -> None:
+    body = {"email": "mistyped@example.com", "is_superuser": True}
+    invited = (await superuser_client.post(USERS, json=body)).json()
+    read_problem(await superuser_client.delete(ME), 409, "last_superuser")
+    path = f"{USERS}/{superuser.id}"
+    for change in ({"is_superuser": False}, {"is_active": False}):
+        answer = await superuser_client.patch(path, json=change)
+        read_problem(answer, 409, "last_superuser")
+    assert (await superuser_client.delete(f"{USERS}/{invited['id']}")).status_code == 204
+    await make_superuser(session)
+    assert (await superuser_client.delete(ME)).status_code == 204
+
+
 async def test_end_user_sessions_signs_the_user_out(
     session: AsyncSession, user_client: AsyncClient, superuser_client: AsyncClient, user: User
 ) -> None:
