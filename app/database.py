@@ -69,7 +69,7 @@ class Database:
     async def transact(
         self, work: Callable[[AsyncSession], Awaitable[_T]], *, read_only: bool = False
     ) -> _T:
-        """Run `work` in a transaction and commit it.
+        """Run `work` in a transaction and commit it, or only read, and then write no object.
 
         All of it runs again, three times at most, where that may give another answer and the
         database has certainly kept nothing: after a serialization failure or a deadlock, when a
@@ -81,8 +81,9 @@ class Database:
                 committing = False
                 try:
                     result = await work(session)
-                    committing = True
-                    await session.commit()
+                    committing = not read_only  # else each statement was its own transaction
+                    if committing:
+                        await session.commit()
                 except (DBAPIError, StaleDataError) as error:
                     if remaining and _is_worth_repeating(error, committing=committing):
                         continue

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Generic, Protocol, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
-from sqlalchemy import or_, tuple_
+from sqlalchemy import DateTime, Integer, Uuid, bindparam, or_, tuple_
 from sqlmodel import col
 from sqlmodel.ext.asyncio.session import AsyncSession
 from sqlmodel.sql.expression import SelectOfScalar
@@ -88,24 +88,39 @@ class Page(Generic[_T]):
     next_cursor: str | None = None
 
 
+class Listing(Generic[_R]):
+    """Rows to page through, in statements that are built once: that takes as long as to run them.
+
+    `rows` may have parameters, which `get_page` gives their values.
+    """
+
+    def __init__(
+        self, rows: SelectOfScalar[_R], model: type[_R], *, search_in: Sequence[Any]
+    ) -> None:
+        order = (col(model.created_at), col(model.id))
+        last = (
+            bindparam("last_created_at", type_=DateTime(timezone=True)),
+            bindparam("last_id", type_=Uuid),
+        )
+        newest_first = rows.order_by(*(column.desc() for column in order))
+        self.first = newest_first.limit(bindparam("limit", type_=Integer))
+        self.later = self.first.where(tuple_(*order) < tuple_(*last))
+        self.search_in = [col(column) for column in search_in]
+
+
 async def get_page(
-    session: AsyncSession,
-    rows: SelectOfScalar[_R],
-    model: type[_R],
-    query: PageQuery,
-    *,
-    search_in: Sequence[Any],
+    session: AsyncSession, listing: Listing[_R], query: PageQuery, **parameters: Any
 ) -> Page[_R]:
-    """Return the page of `rows` that `query` asks for; one of `search_in` contains its `search`."""
-    if query.search is not None:
-        contains = (col(c).icontains(query.search, autoescape=True) for c in search_in)
-        rows = rows.where(or_(*contains))
-    order = (col(model.created_at), col(model.id))
+    """Return the page that `query` asks for; one of `search_in` contains its `search`."""
+    statement = listing.first
+    parameters["limit"] = query.limit + 1
     if query.cursor is not None:
-        last = tuple_(query.cursor.created_at, query.cursor.id)
-        rows = rows.where(tuple_(*order) < last)
-    newest_first = rows.order_by(*(column.desc() for column in order))
-    page = list(await session.exec(newest_first.limit(query.limit + 1)))
+        statement = listing.later
+        parameters |= {"last_created_at": query.cursor.created_at, "last_id": query.cursor.id}
+    if query.search is not None:
+        contains = (c.icontains(query.search, autoescape=True) for c in listing.search_in)
+        statement = statement.where(or_(*contains))
+    page = list(await session.exec(statement, params=parameters))
     if len(page) <= query.limit:
         return Page(page)
     page.pop()

@@ -127,7 +127,7 @@ class RolledBackDatabase(Database):
         return AsyncSession(
             self._connection,
             expire_on_commit=False,
-            join_transaction_mode="create_savepoint",
+            join_transaction_mode="rollback_only" if read_only else "create_savepoint",
             autoflush=not read_only,
         )
 

@@ -5,7 +5,7 @@ import uuid
 from hashlib import sha256
 from typing import ClassVar, NamedTuple
 
-from sqlalchemy import func, update
+from sqlalchemy import ARRAY, LargeBinary, Uuid, any_, bindparam, func, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -85,12 +85,14 @@ async def log_in(
     return token
 
 
+_live_addresses = select(LoginSession.address).where(LoginSession.user_id == User.id, is_live())
+_FIND_ACCOUNT = select(
+    User.id, User.hashed_password, User.is_active, func.array(_live_addresses.scalar_subquery())
+).where(User.email == bindparam("email"))
+
+
 async def _find_account(session: AsyncSession, email: str | None) -> _Account:
-    live = select(LoginSession.address).where(LoginSession.user_id == User.id, is_live())
-    account = select(
-        User.id, User.hashed_password, User.is_active, func.array(live.scalar_subquery())
-    )
-    row = (await session.exec(account.where(User.email == (email or "")))).one_or_none()
+    row = (await session.exec(_FIND_ACCOUNT, params={"email": email or ""})).one_or_none()
     return _Account(*row) if row else _Account(None, NO_PASSWORD, is_active=False, addresses=[])
 
 
@@ -110,23 +112,35 @@ async def _replace_hash(session: AsyncSession, user_id: uuid.UUID, new_hash: str
     await session.exec(user.values(hashed_password=new_hash))
 
 
+# Built once: SQLAlchemy keeps no compiled form of an INSERT of several VALUES.
+_mine = bindparam("fingerprints", type_=ARRAY(LargeBinary))
+_new = insert(KnownDevice).from_select(
+    ["user_id", "fingerprint"],
+    select(bindparam("user_id", type_=Uuid), func.unnest(_mine)),
+)
+_remembered = _new.on_conflict_do_update(
+    index_elements=[col(KnownDevice.user_id), col(KnownDevice.fingerprint)],
+    set_={"last_used_at": func.now()},
+)
+# In one trip: what is counted is as it was before.
+_REMEMBER = (
+    select(
+        func.count(),
+        func.count().filter(col(KnownDevice.fingerprint) == any_(_mine)),
+    )
+    .where(KnownDevice.user_id == bindparam("user_id"))
+    .add_cte(_remembered.cte("remember"))
+)
+
+
 async def _remember_device(session: AsyncSession, user_id: uuid.UUID, client: Client) -> bool:
     """Note where the user signs in; tell whether the device or the network is a new one.
 
     Of the first login, which has nothing to be compared with, it is not said.
     """
     mine = [_fingerprint("device", _find_device(client)), _fingerprint("network", client.network)]
-    is_mine = col(KnownDevice.fingerprint).in_(mine)
-    known = select(func.count(), func.count().filter(is_mine)).where(KnownDevice.user_id == user_id)
-    new = insert(KnownDevice).values(
-        [{"user_id": user_id, "fingerprint": fingerprint} for fingerprint in mine]
-    )
-    remember = new.on_conflict_do_update(
-        index_elements=[col(KnownDevice.user_id), col(KnownDevice.fingerprint)],
-        set_={"last_used_at": func.now()},
-    )
-    # In one trip: what is counted is as it was before.
-    total, recognized = (await session.exec(known.add_cte(remember.cte("remember")))).one()
+    values = {"user_id": user_id, "fingerprints": mine}
+    total, recognized = (await session.exec(_REMEMBER, params=values)).one()
     return total > 0 and recognized < len(mine)
 
 

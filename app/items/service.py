@@ -10,7 +10,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from app.errors import NotFound
 from app.items.models import Item
 from app.items.schemas import ItemCreate, ItemUpdate
-from app.pagination import Page, PageQuery, get_page
+from app.pagination import Listing, Page, PageQuery, get_page
 from app.users.models import User
 
 
@@ -24,6 +24,11 @@ _WHERE = (
     or_(col(Item.owner_id) == bindparam("caller_id"), bindparam("sees_all", type_=Boolean)),
 )
 _FIND = select(Item).where(*_WHERE)
+_LISTING = Listing(
+    select(Item).where(Item.owner_id == bindparam("owner_id")),
+    Item,
+    search_in=(Item.title, Item.description),
+)
 _CREATE = insert(Item).returning(Item)
 _DELETE = delete(Item).where(*_WHERE)
 # A row that the session has loaded before takes the values that are returned.
@@ -56,8 +61,7 @@ async def get_item(session: AsyncSession, user: User, item_id: uuid.UUID) -> Ite
 
 async def list_items(session: AsyncSession, user: User, query: PageQuery) -> Page[Item]:
     """Return a page of the user's own items, newest first, that contain `query.search`."""
-    mine = select(Item).where(Item.owner_id == user.id)
-    return await get_page(session, mine, Item, query, search_in=(Item.title, Item.description))
+    return await get_page(session, _LISTING, query, owner_id=user.id)
 
 
 async def update_item(

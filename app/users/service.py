@@ -13,11 +13,12 @@ from structlog.contextvars import bind_contextvars
 
 from app.database import violates
 from app.errors import Conflict, NotFound
-from app.pagination import Page, PageQuery, get_page
+from app.pagination import Listing, Page, PageQuery, get_page
 from app.users.models import User
 from app.users.schemas import UserCreate, UserUpdate, UserUpdateMe
 
 NO_PASSWORD = "!"  # noqa: S105  # no hash looks like this, so nothing matches it
+_LISTING = Listing(select(User), User, search_in=(User.email, User.full_name))
 
 
 class EmailTaken(Conflict):
@@ -63,9 +64,7 @@ async def find_user_by_email(session: AsyncSession, email: str) -> User | None:
 
 async def list_users(session: AsyncSession, query: PageQuery) -> Page[User]:
     """Return a page of users, newest first, whose address or name contains `query.search`."""
-    return await get_page(
-        session, select(User), User, query, search_in=(User.email, User.full_name)
-    )
+    return await get_page(session, _LISTING, query)
 
 
 async def update_user(session: AsyncSession, user: User, data: UserUpdateMe) -> User:
