@@ -6,6 +6,7 @@ import socket
 from collections.abc import AsyncIterator, Coroutine
 from typing import Any
 
+import bcrypt
 import pytest
 from fastapi import FastAPI
 from fastapi.responses import StreamingResponse
@@ -181,6 +182,18 @@ async def test_parallel_logins_keep_twenty_sessions(
     assert await asyncio.gather(*map(log_in_five_times, range(4))) == [[200] * 5] * 4
     assert await asyncio.gather(*map(log_in_five_times, range(4, 6))) == [[200] * 5] * 2
     assert (await live_session.exec(select(func.count()).select_from(LoginSession))).one() == 20
+
+
+async def test_parallel_first_logins_of_an_imported_user_succeed(
+    live_app: FastAPI, live_session: AsyncSession
+) -> None:
+    imported = bcrypt.hashpw(PASSWORD.encode(), bcrypt.gensalt(rounds=4)).decode()
+    user = await make_user(live_session, hashed_password=imported)
+    form = {"username": user.email, "password": PASSWORD}
+    async with new_client(live_app) as client:
+        logins = (client.post(f"{API}/auth/login", data=form) for _ in range(3))
+        answers = await asyncio.gather(*logins)
+    assert [answer.status_code for answer in answers] == [200] * 3
 
 
 @pytest.mark.parametrize("login_comes_first", [True, False])

@@ -75,7 +75,12 @@ async def log_in(
     if user_id is None or not (is_right and account.is_active):
         raise InvalidCredentials
     if not await lock_user(session, user_id, account.hashed_password):
-        raise InvalidCredentials
+        if new_hash is None:
+            raise InvalidCredentials
+        # Perhaps a parallel login was the first to replace the outdated hash.
+        await give_back(session, uses)
+        await release_connection(session)
+        return await log_in(session, hasher, limits, form, client)
     if new_hash:
         await _replace_hash(session, user_id, new_hash)
     if await _remember_device(session, user_id, client):
