@@ -78,8 +78,7 @@ def run(
     check_port(host, port)
     if settings.metrics_port:
         check_port(host, settings.metrics_port)
-    in_production = settings.environment == "production"
-    configure_logging(as_json=in_production, level=settings.log_level)
+    configure_logging(as_json=settings.in_production, level=settings.log_level)
     with _database(settings) as url:
         # The server's own processes, and Alembic, shall use this database and start no other.
         os.environ["DATABASE_URL"] = url.render_as_string(hide_password=False)
@@ -148,6 +147,7 @@ def seed(
 def worker() -> None:
     """Send the mail that is due, until told to stop; for MAIL_WORKER=false."""
     settings = read_settings()
+    configure_logging(as_json=settings.in_production, level=settings.log_level)
     with _migrated_database(settings) as url:
         asyncio.run(_work(url, settings))
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from alembic import command
 from anyio import to_thread
-from psycopg import AsyncConnection
+from psycopg import AsyncConnection, connect
 from sqlalchemy import URL
 
 from app.database_url import libpq_uri
@@ -111,3 +111,21 @@ async def check_graceful_end(process: "subprocess.Popen[str]", smtp: Catcher) ->
         await to_thread.run_sync(lambda: process.wait(timeout=0.5))
     smtp.may_answer.set()
     assert await end(process) == 0
+
+
+def test_worker_logs_as_the_service_does(migrated_database: URL) -> None:
+    production = {
+        "ENVIRONMENT": "production",
+        "DATABASE_URL": libpq_uri(migrated_database),
+        "PUBLIC_URL": "https://app.example.com",
+        "SMTP_URL": "smtp://127.0.0.1:1?tls=off",
+        "MAIL_FROM": "no-reply@example.com",
+    }
+    with connect(production["DATABASE_URL"], autocommit=True) as connection:
+        connection.execute(
+            "INSERT INTO outbox (id, kind, payload, attempts)"
+            " VALUES (gen_random_uuid(), 'unheard of', '{}', 0)"
+        )
+        with running_worker(**production) as worker:
+            worker.wait_for(r'^\{.*"event": "mail_not_written"')
+        connection.execute("TRUNCATE outbox")
