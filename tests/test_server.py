@@ -2,8 +2,6 @@ import signal
 import socket
 import time
 from pathlib import Path
-from urllib.error import HTTPError
-from urllib.request import urlopen
 
 import httpx2
 import psutil
@@ -54,11 +52,7 @@ def test_serve_is_unready_before_it_stops(empty_database: URL) -> None:
 
 
 def get_status(url: str) -> int:
-    try:
-        with urlopen(url, timeout=10) as answer:  # noqa: S310  # our own server
-            return int(answer.status)
-    except HTTPError as error:
-        return error.code
+    return httpx2.get(url, timeout=10).status_code
 
 
 def test_links_in_mail_lead_to_the_port_that_is_served(empty_database: URL) -> None:
