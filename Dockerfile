@@ -9,10 +9,12 @@ ENV PATH=/opt/venv/bin:$PATH \
     PYTHONUNBUFFERED=1
 WORKDIR /app
 COPY requirements.txt ./
-# Wheels only: nothing is compiled, so no stage needs a compiler.
+# Wheels only: nothing is compiled, so no stage needs a compiler. No others than the file's: pip
+# would look for newer ones, which have no hash there.
 RUN --mount=type=cache,target=/root/.cache/pip \
     python -m venv --without-pip /opt/venv \
-    && pip --python /opt/venv install --quiet --require-hashes --only-binary :all: -r requirements.txt
+    && pip --python /opt/venv install --quiet --no-deps --require-hashes \
+        --only-binary :all: -r requirements.txt
 COPY --chmod=755 <<END /opt/venv/bin/app
 #!/opt/venv/bin/python
 from app.cli import main
@@ -29,7 +31,7 @@ RUN apt-get update \
     && rm -rf /var/lib/apt/lists/*
 COPY requirements-dev.txt ./
 RUN --mount=type=cache,target=/root/.cache/pip \
-    pip --python /opt/venv install --quiet --require-hashes -r requirements-dev.txt
+    pip --python /opt/venv install --quiet --no-deps --require-hashes -r requirements-dev.txt
 COPY --chmod=755 containers/become-owner /usr/local/bin/
 ENTRYPOINT ["become-owner"]
 CMD ["app", "run", "--reload", "--no-migrate", "--host", "0.0.0.0"]

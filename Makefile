@@ -23,11 +23,12 @@ help: ## List the commands
 
 setup: .venv/ready ## Create .venv with the locked packages
 
-# With pip alone, so that whatever index pip is set to use serves.
+# With pip alone, so that whatever index pip is set to use serves. The file names every package, and
+# pip is not to look for others: it would find the newer release of one, which has no hash there.
 .venv/ready: requirements-dev.txt
 	$(if $(PYTHON),,$(error Python 3.11 or newer is needed, as python3 or with PYTHON=/path/to/python))
 	"$(PYTHON)" -m venv --clear .venv
-	$(PIP) --no-compile --require-hashes -r requirements-dev.txt
+	$(PIP) --no-compile --no-deps --require-hashes -r requirements-dev.txt
 	$(PIP) --no-deps --no-build-isolation --editable .
 	@touch $@
 
@@ -41,6 +42,7 @@ check: setup ## All that CI runs: format, lint, types, and the tests with covera
 	.venv/bin/ruff format --check
 	.venv/bin/ruff check
 	.venv/bin/mypy
+	.venv/bin/python -m pip check
 	.venv/bin/pytest --numprocesses auto --maxprocesses 8 --cov --cov-report=term
 
 format: setup ## Format the code and mend what ruff can mend
