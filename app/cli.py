@@ -19,7 +19,6 @@ from alembic.util import CommandError
 from pydantic import Secret, ValidationError
 from sqlalchemy import URL
 from sqlalchemy.exc import DBAPIError
-from sqlmodel.ext.asyncio.session import AsyncSession
 
 from app.auth.passwords import PasswordHasher
 from app.auth.schemas import SignUp
@@ -37,6 +36,7 @@ from app.models import load_models
 from app.parts import create_database, create_hasher, create_mail_worker, read_revisions
 from app.seed import seed as add_demo_data
 from app.server import PortTakenError, check_port, serve
+from app.session import Session
 from app.settings import PROJECT, Settings, SettingsError, read_settings
 
 _LOOPBACK = {"127.0.0.1", "localhost"}
@@ -190,7 +190,7 @@ def _check_revision(url: URL, settings: Settings) -> None:
     _transact(url, partial(check_revision, revisions=read_revisions(), newer=newer))
 
 
-def _transact(url: URL, work: Callable[[AsyncSession], Awaitable[None]]) -> None:
+def _transact(url: URL, work: Callable[[Session], Awaitable[None]]) -> None:
     async def transact() -> None:
         database = Database(url, pool_size=1)
         try:
@@ -213,8 +213,6 @@ async def _work(url: URL, settings: Settings) -> None:
         await database.dispose()
 
 
-async def _sign_up_superuser(
-    session: AsyncSession, *, hasher: PasswordHasher, data: SignUp
-) -> None:
+async def _sign_up_superuser(session: Session, *, hasher: PasswordHasher, data: SignUp) -> None:
     user = await sign_up(session, hasher, data)
     user.is_superuser = True

@@ -11,13 +11,12 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import (
     AsyncConnection,
     AsyncEngine,
-    async_sessionmaker,
     create_async_engine,
 )
 from sqlalchemy.orm.exc import StaleDataError
-from sqlmodel.ext.asyncio.session import AsyncSession
 
 from app.database_url import require_postgresql
+from app.session import Session
 
 _T = TypeVar("_T")
 
@@ -51,14 +50,10 @@ class Database:
         """Connect lazily. Raise `DatabaseURLError` for anything but PostgreSQL."""
         require_postgresql(url)
         self.engine = _create_engine(url, pool_size, prepared_statements=prepared_statements)
-        # Connections are lent in AUTOCOMMIT, and those who write pay for the change of mode.
-        writing = self.engine.execution_options(isolation_level="READ COMMITTED")
-        self._writing = async_sessionmaker(writing, class_=AsyncSession, expire_on_commit=False)
-        self._reading = async_sessionmaker(self.engine, class_=AsyncSession, expire_on_commit=False)
 
-    def new_session(self, *, read_only: bool) -> AsyncSession:
-        """Open a session; a reading one sees each statement's own snapshot and sends no BEGIN."""
-        return self._reading() if read_only else self._writing()
+    def new_session(self, *, read_only: bool) -> Session:
+        """Open a session; it takes a connection when it needs one, and ends with `close`."""
+        return Session(self.engine, read_only=read_only)
 
     @asynccontextmanager
     async def autocommit(self) -> AsyncIterator[AsyncConnection]:
@@ -67,7 +62,7 @@ class Database:
             yield connection
 
     async def transact(
-        self, work: Callable[[AsyncSession], Awaitable[_T]], *, read_only: bool = False
+        self, work: Callable[[Session], Awaitable[_T]], *, read_only: bool = False
     ) -> _T:
         """Run `work` in a transaction and commit it, or only read, and then write no object.
 
@@ -77,18 +72,20 @@ class Database:
         was lost before COMMIT.
         """
         for remaining in reversed(range(_ATTEMPTS)):
-            async with self.new_session(read_only=read_only) as session:
-                committing = False
-                try:
-                    result = await work(session)
-                    committing = not read_only  # else each statement was its own transaction
-                    if committing:
-                        await session.commit()
-                except (DBAPIError, StaleDataError) as error:
-                    if remaining and _is_worth_repeating(error, committing=committing):
-                        continue
-                    raise
-                return result
+            session = self.new_session(read_only=read_only)
+            committing = False
+            try:
+                result = await work(session)
+                committing = not read_only  # else each statement was its own transaction
+                if committing:
+                    await session.commit()
+            except (DBAPIError, StaleDataError) as error:
+                if remaining and _is_worth_repeating(error, committing=committing):
+                    continue
+                raise
+            finally:
+                await session.close()
+            return result
         raise AssertionError("unreachable")
 
     @property
@@ -133,7 +130,7 @@ def _discard_outdated_plan(context: ExceptionContext) -> None:
         context.is_disconnect = True
 
 
-async def release_connection(session: AsyncSession) -> None:
+async def release_connection(session: Session) -> None:
     """End the transaction so far, so that slow work such as hashing holds no connection."""
     await session.commit()
 

@@ -11,11 +11,11 @@ from pydantic import BaseModel
 from sqlalchemy import String, column, table
 from sqlalchemy.exc import ProgrammingError
 from sqlmodel import select
-from sqlmodel.ext.asyncio.session import AsyncSession
 
 from app.database import sqlstate
 from app.errors import ServiceError, Unavailable, problems
 from app.routing import ServiceRoute, SessionDep
+from app.session import Session
 
 _REVISIONS = select(column("version_num", String)).select_from(table("alembic_version"))
 
@@ -75,7 +75,7 @@ async def get_readiness(request: Request, session: SessionDep) -> Health:
     return Health()
 
 
-async def check_revision(session: AsyncSession, revisions: Revisions, *, newer: bool) -> None:
+async def check_revision(session: Session, revisions: Revisions, *, newer: bool) -> None:
     """Raise `WrongRevision` unless the database is at the release's revision, or a `newer` one."""
     current = await _read_revisions(session)
     if revisions.are_behind(current):
@@ -91,7 +91,7 @@ async def check_revision(session: AsyncSession, revisions: Revisions, *, newer: 
         )
 
 
-async def _read_revisions(session: AsyncSession) -> frozenset[str]:
+async def _read_revisions(session: Session) -> frozenset[str]:
     try:
         return frozenset(await session.exec(_REVISIONS))
     except ProgrammingError as error:

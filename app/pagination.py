@@ -1,6 +1,7 @@
 """Pages, newest first, by keyset: a page costs the same however far it lies in the table."""
 
 import base64
+import re
 import struct
 import uuid
 from collections.abc import Sequence
@@ -10,15 +11,16 @@ from typing import Annotated, Any, Generic, Protocol, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
-from sqlalchemy import DateTime, Integer, Uuid, bindparam, or_, tuple_
-from sqlmodel import col
-from sqlmodel.ext.asyncio.session import AsyncSession
-from sqlmodel.sql.expression import SelectOfScalar
+from sqlalchemy import DateTime, Integer, String, Uuid, bindparam, or_, tuple_
+from sqlmodel import col, select
 
 from app.schemas import Line
+from app.session import Session
+from app.statements import Statement
 
 _T = TypeVar("_T")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_ESCAPE = "/"
 _CURSOR = struct.Struct(">q16s")  # microseconds since the epoch, UUID
 
 
@@ -89,39 +91,52 @@ class Page(Generic[_T]):
 
 
 class Listing(Generic[_R]):
-    """Rows to page through, in statements that are built once: that takes as long as to run them.
+    """Rows of a model to page through: those that meet the conditions.
 
-    `rows` may have parameters, which `get_page` gives their values.
+    The conditions may have parameters, which `get_page` gives their values.
     """
 
-    def __init__(
-        self, rows: SelectOfScalar[_R], model: type[_R], *, search_in: Sequence[Any]
-    ) -> None:
+    def __init__(self, model: type[_R], *conditions: Any, search_in: Sequence[Any]) -> None:
         order = (col(model.created_at), col(model.id))
-        last = (
+        is_later = tuple_(*order) < tuple_(
             bindparam("last_created_at", type_=DateTime(timezone=True)),
             bindparam("last_id", type_=Uuid),
         )
-        newest_first = rows.order_by(*(column.desc() for column in order))
-        self.first = newest_first.limit(bindparam("limit", type_=Integer))
-        self.later = self.first.where(tuple_(*order) < tuple_(*last))
-        self.search_in = [col(column) for column in search_in]
+        text = bindparam("search", type_=String)
+        is_found = or_(*(col(each).icontains(text, escape=_ESCAPE) for each in search_in))
+        rows = (
+            select(model)
+            .where(*conditions)
+            .order_by(*(each.desc() for each in order))
+            .limit(bindparam("limit", type_=Integer))
+        )
+        self._statements = {
+            (False, False): Statement[_R](rows, model),
+            (True, False): Statement[_R](rows.where(is_later), model),
+            (False, True): Statement[_R](rows.where(is_found), model),
+            (True, True): Statement[_R](rows.where(is_later, is_found), model),
+        }
+
+    def get_statement(self, query: PageQuery) -> Statement[_R]:
+        return self._statements[query.cursor is not None, query.search is not None]
 
 
 async def get_page(
-    session: AsyncSession, listing: Listing[_R], query: PageQuery, **parameters: Any
+    session: Session, listing: Listing[_R], query: PageQuery, **parameters: Any
 ) -> Page[_R]:
     """Return the page that `query` asks for; one of `search_in` contains its `search`."""
-    statement = listing.first
     parameters["limit"] = query.limit + 1
     if query.cursor is not None:
-        statement = listing.later
         parameters |= {"last_created_at": query.cursor.created_at, "last_id": query.cursor.id}
     if query.search is not None:
-        contains = (c.icontains(query.search, autoescape=True) for c in listing.search_in)
-        statement = statement.where(or_(*contains))
-    page = list(await session.exec(statement, params=parameters))
+        parameters["search"] = _escape(query.search)
+    page = await session.fetch(listing.get_statement(query), **parameters)
     if len(page) <= query.limit:
         return Page(page)
     page.pop()
     return Page(page, Position(page[-1].created_at, page[-1].id).encode())
+
+
+def _escape(text: str) -> str:
+    """Return what LIKE takes for the text itself."""
+    return re.sub("[%_/]", rf"{_ESCAPE}\g<0>", text)

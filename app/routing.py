@@ -10,11 +10,11 @@ from urllib.parse import unquote_to_bytes
 from fastapi import Depends, Request, Response, params
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
-from sqlmodel.ext.asyncio.session import AsyncSession
 from starlette.datastructures import FormData, QueryParams
 from starlette.exceptions import HTTPException
 
 from app.database import Database
+from app.session import Session
 
 
 class ServiceRoute(APIRoute):
@@ -34,7 +34,7 @@ class ServiceRoute(APIRoute):
                 raise HTTPException(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, headers=headers)
             strict = _StrictRequest(request.scope, request.receive)
 
-            async def work(session: AsyncSession) -> Response:
+            async def work(session: Session) -> Response:
                 strict.state.session = session
                 return await handle(strict)
 
@@ -66,13 +66,13 @@ def _can_read(request: Request, expected: str) -> bool:
     return given == expected or (is_json and expected == "application/json")
 
 
-async def get_session(request: Request) -> AsyncSession:
+async def get_session(request: Request) -> Session:
     """Return the session of the request's transaction."""
-    session: AsyncSession = request.state.session
+    session: Session = request.state.session
     return session
 
 
-SessionDep = Annotated[AsyncSession, Depends(get_session)]
+SessionDep = Annotated[Session, Depends(get_session)]
 
 
 class _StrictRequest(Request):

@@ -5,7 +5,7 @@ import shutil
 import signal
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -16,11 +16,10 @@ from alembic import command
 from alembic.config import Config
 from fastapi import FastAPI
 from httpx2 import ASGITransport, AsyncClient
-from psycopg import sql
+from psycopg import AsyncConnection, sql
 from pydantic import SecretStr
-from sqlalchemy import URL, NullPool, make_url, text
-from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
-from sqlmodel.ext.asyncio.session import AsyncSession
+from sqlalchemy import URL, StaticPool, make_url, text
+from sqlalchemy.ext.asyncio import create_async_engine
 
 from app.auth.rate_limit import RateLimits
 from app.database import Database
@@ -28,6 +27,7 @@ from app.database_url import libpq_uri
 from app.embedded import running_server
 from app.health import Revisions
 from app.main import create_app
+from app.session import Session
 from app.settings import Settings
 from app.users.models import User
 from tests.factories import HASHER, make_superuser, make_user, sign_in
@@ -117,35 +117,31 @@ def alembic_config(url: URL) -> Config:
     return config
 
 
-class RolledBackDatabase(Database):
-    """Transactions that are savepoints of one transaction, which is never committed."""
+class OneConnection(Database):
+    """A database whose sessions share a connection, and are savepoints of its transaction."""
 
-    def __init__(self, connection: AsyncConnection) -> None:
-        self._connection = connection
-
-    def new_session(self, *, read_only: bool) -> AsyncSession:
-        return AsyncSession(
-            self._connection,
-            expire_on_commit=False,
-            join_transaction_mode="rollback_only" if read_only else "create_savepoint",
-            autoflush=not read_only,
+    def __init__(self, url: URL) -> None:
+        self.engine = create_async_engine(
+            url,
+            poolclass=StaticPool,
+            isolation_level="AUTOCOMMIT",
+            skip_autocommit_rollback=True,
         )
-
-    @asynccontextmanager
-    async def autocommit(self) -> AsyncIterator[AsyncConnection]:
-        yield self._connection
 
 
 @pytest.fixture
 async def database(migrated_database: URL) -> AsyncIterator[Database]:
-    engine = create_async_engine(migrated_database, poolclass=NullPool)
-    async with engine.connect() as connection, connection.begin() as transaction:
-        yield RolledBackDatabase(connection)
-        await transaction.rollback()
+    """A database on which no change outlives the test."""
+    database = OneConnection(migrated_database)
+    lent = await database.engine.raw_connection()
+    connection: AsyncConnection[Any] = lent.driver_connection  # type: ignore[assignment]  # psycopg's
+    async with connection.transaction(force_rollback=True):
+        yield database
+    await database.dispose()
 
 
 @pytest.fixture
-async def session(database: Database) -> AsyncIterator[AsyncSession]:
+async def session(database: Database) -> AsyncIterator[Session]:
     """A session whose every change is undone after the test."""
     async with database.new_session(read_only=False) as session:
         yield session
@@ -170,14 +166,12 @@ async def client(app: FastAPI) -> AsyncIterator[AsyncClient]:
 
 
 @pytest.fixture
-async def user(session: AsyncSession) -> User:
+async def user(session: Session) -> User:
     return await make_user(session)
 
 
 @pytest.fixture
-async def user_client(
-    app: FastAPI, session: AsyncSession, user: User
-) -> AsyncIterator[AsyncClient]:
+async def user_client(app: FastAPI, session: Session, user: User) -> AsyncIterator[AsyncClient]:
     """A client that is signed in as `user`."""
     async with new_client(app) as client:
         await sign_in(client, session, user)
@@ -185,13 +179,13 @@ async def user_client(
 
 
 @pytest.fixture
-async def superuser(session: AsyncSession) -> User:
+async def superuser(session: Session) -> User:
     return await make_superuser(session)
 
 
 @pytest.fixture
 async def superuser_client(
-    app: FastAPI, session: AsyncSession, superuser: User
+    app: FastAPI, session: Session, superuser: User
 ) -> AsyncIterator[AsyncClient]:
     """A client that is signed in as `superuser`."""
     async with new_client(app) as client:
@@ -222,7 +216,7 @@ async def live_app(live_database: URL) -> AsyncIterator[FastAPI]:
 
 
 @pytest.fixture
-async def live_session(live_app: FastAPI) -> AsyncIterator[AsyncSession]:
+async def live_session(live_app: FastAPI) -> AsyncIterator[Session]:
     """A session on the live application's database; its commits are real."""
     async with live_app.state.database.new_session(read_only=False) as session:
         yield session

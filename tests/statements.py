@@ -1,21 +1,35 @@
-"""The SQL that the application sends."""
+"""The SQL that is sent, as psycopg is told to: the ORM's, and that of statements built once."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any, NamedTuple
+from unittest.mock import patch
 
-from fastapi import FastAPI
-from sqlalchemy import event
+from psycopg import AsyncCursor
+
+
+class Sent(NamedTuple):
+    sql: str
+    parameters: Any
+    """A mapping, or a list of them if the statement was sent for each."""
 
 
 @contextmanager
-def record_statements(app: FastAPI) -> Iterator[list[str]]:
-    """Collect the SQL that the application sends."""
-    statements: list[str] = []
-    engine = app.state.database.engine.sync_engine
+def record_statements() -> Iterator[list[Sent]]:
+    """Collect what this process sends, but for what begins and ends transactions."""
+    sent: list[Sent] = []
+    execute, execute_many = AsyncCursor.execute, AsyncCursor.executemany
 
-    def record(*arguments: object) -> None:
-        statements.append(str(arguments[2]))
+    async def record(self: Any, sql: Any, parameters: Any = None, **options: Any) -> Any:
+        sent.append(Sent(str(sql), parameters))
+        return await execute(self, sql, parameters, **options)
 
-    event.listen(engine, "before_cursor_execute", record)
-    yield statements
-    event.remove(engine, "before_cursor_execute", record)
+    async def record_many(self: Any, sql: Any, parameters: Any, **options: Any) -> None:
+        sent.append(Sent(str(sql), parameters))
+        await execute_many(self, sql, parameters, **options)
+
+    with (
+        patch.object(AsyncCursor, "execute", record),
+        patch.object(AsyncCursor, "executemany", record_many),
+    ):
+        yield sent

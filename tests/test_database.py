@@ -11,19 +11,19 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.orm.exc import StaleDataError
 from sqlmodel import col, func, select
-from sqlmodel.ext.asyncio.session import AsyncSession
 
 from app.database import Database, is_unavailable, violates
 from app.database_url import DatabaseURLError, database_url
 from app.items.models import Item
 from app.routing import ServiceRoute, SessionDep
+from app.session import Session
 from app.users.models import User
 from app.users.schemas import UserCreate
 from app.users.service import EmailTaken, create_user
 from tests.factories import make_item, make_user
 from tests.problems import read_problem
 
-Work = Callable[[AsyncSession], Awaitable[None]]
+Work = Callable[[Session], Awaitable[None]]
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ async def run(engine: AsyncEngine, statement: str, **parameters: object) -> None
         await connection.execute(text(statement), parameters)
 
 
-async def server_process(session: AsyncSession) -> int:
+async def server_process(session: Session) -> int:
     process: int = await (await session.connection()).scalar(text("SELECT pg_backend_pid()"))
     return process
 
@@ -59,18 +59,16 @@ async def kill(engine: AsyncEngine, process: int) -> None:
 class Attempts:
     """Work that counts how often it was run."""
 
-    def __init__(self, work: Callable[[AsyncSession, int], Awaitable[None]]) -> None:
+    def __init__(self, work: Callable[[Session, int], Awaitable[None]]) -> None:
         self._work = work
         self.count = 0
 
-    async def __call__(self, session: AsyncSession) -> None:
+    async def __call__(self, session: Session) -> None:
         self.count += 1
         await self._work(session, self.count)
 
 
-async def test_transact_commits_what_the_work_did(
-    live: Database, live_session: AsyncSession
-) -> None:
+async def test_transact_commits_what_the_work_did(live: Database, live_session: Session) -> None:
     user = await live.transact(
         lambda session: create_user(session, UserCreate(email="ada@example.com"))
     )
@@ -78,9 +76,9 @@ async def test_transact_commits_what_the_work_did(
 
 
 async def test_transact_keeps_nothing_of_work_that_fails(
-    live: Database, live_session: AsyncSession
+    live: Database, live_session: Session
 ) -> None:
-    async def fail(session: AsyncSession, _: int) -> None:
+    async def fail(session: Session, _: int) -> None:
         await create_user(session, UserCreate(email="ada@example.com"))
         raise EmailTaken
 
@@ -92,14 +90,13 @@ async def test_transact_keeps_nothing_of_work_that_fails(
 
 
 async def test_transact_repeats_after_a_serialization_failure(
-    live: Database, live_session: AsyncSession, elsewhere: AsyncEngine
+    live: Database, live_session: Session, elsewhere: AsyncEngine
 ) -> None:
     user = await make_user(live_session)
 
-    async def rename(session: AsyncSession, attempt: int) -> None:
-        connection = await session.connection(
-            execution_options={"isolation_level": "REPEATABLE READ"}
-        )
+    async def rename(session: Session, attempt: int) -> None:
+        connection = await session.connection()
+        await connection.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"))
         await connection.execute(text("SELECT 1"))
         if attempt == 1:
             await run(elsewhere, "UPDATE \"user\" SET full_name = 'theirs'")
@@ -111,14 +108,12 @@ async def test_transact_repeats_after_a_serialization_failure(
     assert (work.count, user.full_name) == (2, "attempt 2")
 
 
-async def test_transact_repeats_after_a_deadlock(
-    live: Database, live_session: AsyncSession
-) -> None:
+async def test_transact_repeats_after_a_deadlock(live: Database, live_session: Session) -> None:
     users = [await make_user(live_session) for _ in range(2)]
     both_hold_one = asyncio.Barrier(2)
 
     def lock(first: User, second: User) -> Attempts:
-        async def rename(session: AsyncSession, attempt: int) -> None:
+        async def rename(session: Session, attempt: int) -> None:
             if attempt > 1:
                 return  # the other has both locks, or had them
             for user in (first, second):
@@ -136,11 +131,11 @@ async def test_transact_repeats_after_a_deadlock(
 
 
 async def test_transact_repeats_when_the_owner_was_deleted_meanwhile(
-    live: Database, live_session: AsyncSession
+    live: Database, live_session: Session
 ) -> None:
     user = await make_user(live_session)
 
-    async def add_item(session: AsyncSession, _: int) -> None:
+    async def add_item(session: Session, _: int) -> None:
         owner = await session.get(User, user.id)
         if owner is None:
             raise LookupError
@@ -155,11 +150,11 @@ async def test_transact_repeats_when_the_owner_was_deleted_meanwhile(
 
 
 async def test_transact_repeats_when_the_row_it_writes_is_gone(
-    live: Database, live_session: AsyncSession
+    live: Database, live_session: Session
 ) -> None:
     item = await make_item(live_session, await make_user(live_session))
 
-    async def rename(session: AsyncSession, _: int) -> None:
+    async def rename(session: Session, _: int) -> None:
         mine = await session.get(Item, item.id)
         if mine is None:
             raise LookupError
@@ -174,7 +169,7 @@ async def test_transact_repeats_when_the_row_it_writes_is_gone(
 
 
 async def test_transact_gives_up_after_three_attempts(live: Database) -> None:
-    async def fail(_: AsyncSession, __: int) -> None:
+    async def fail(_: Session, __: int) -> None:
         raise StaleDataError
 
     work = Attempts(fail)
@@ -184,11 +179,11 @@ async def test_transact_gives_up_after_three_attempts(live: Database) -> None:
 
 
 async def test_transact_does_not_repeat_other_refusals(
-    live: Database, live_session: AsyncSession
+    live: Database, live_session: Session
 ) -> None:
     await make_user(live_session, email="ada@example.com")
 
-    async def add(session: AsyncSession, _: int) -> None:
+    async def add(session: Session, _: int) -> None:
         session.add(User(email="ada@example.com", hashed_password="x"))
         await session.flush()
 
@@ -204,7 +199,7 @@ async def test_transact_does_not_repeat_other_refusals(
 async def test_transact_repeats_when_the_connection_is_lost_before_commit(
     live: Database, elsewhere: AsyncEngine, *, read_only: bool
 ) -> None:
-    async def lose_connection(session: AsyncSession, attempt: int) -> None:
+    async def lose_connection(session: Session, attempt: int) -> None:
         process = await server_process(session)
         if attempt == 1:
             await kill(elsewhere, process)
@@ -223,9 +218,9 @@ async def test_transact_repeats_on_a_connection_that_the_pool_had_lost(
 
 
 async def test_transact_does_not_repeat_when_the_connection_is_lost_in_commit(
-    live: Database, live_session: AsyncSession, elsewhere: AsyncEngine
+    live: Database, live_session: Session, elsewhere: AsyncEngine
 ) -> None:
-    async def lose_commit(session: AsyncSession, _: int) -> None:
+    async def lose_commit(session: Session, _: int) -> None:
         session.add(User(email="ada@example.com", hashed_password="x"))
         await session.flush()
         await kill(elsewhere, await server_process(session))
@@ -243,7 +238,7 @@ async def test_transact_does_not_repeat_when_the_connection_is_lost_in_commit(
 async def test_transact_survives_a_type_change_under_prepared_statements(
     live: Database, elsewhere: AsyncEngine, old: str, new: str, *, read_only: bool
 ) -> None:
-    async def read(session: AsyncSession) -> str:
+    async def read(session: Session) -> str:
         connection = await session.connection()
         (row,) = await connection.execute(text("SELECT * FROM changing"))
         return str(row[0])
@@ -264,7 +259,7 @@ async def test_transact_survives_a_type_change_under_prepared_statements(
 
 
 async def test_transact_prepares_statements_unless_told_not_to(live_database: URL) -> None:
-    async def count_prepared(session: AsyncSession) -> int:
+    async def count_prepared(session: Session) -> int:
         connection = await session.connection()
         query = text("SELECT count(*) FROM pg_prepared_statements")
         return max([int(await connection.scalar(query)) for _ in range(10)])
@@ -278,7 +273,7 @@ async def test_transact_prepares_statements_unless_told_not_to(live_database: UR
 
 
 async def test_new_session_reads_without_a_transaction(live: Database) -> None:
-    async def in_transaction(session: AsyncSession) -> bool:
+    async def in_transaction(session: Session) -> bool:
         statement = text("SELECT now() = statement_timestamp()")
         await (await session.connection()).execute(statement)
         own_transaction: bool = await (await session.connection()).scalar(statement)
@@ -289,7 +284,7 @@ async def test_new_session_reads_without_a_transaction(live: Database) -> None:
 
 
 async def test_connections_have_limits(live: Database) -> None:
-    async def show(session: AsyncSession) -> list[str]:
+    async def show(session: Session) -> list[str]:
         connection = await session.connection()
         names = ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout")
         return [str(await connection.scalar(text(f"SHOW {name}"))) for name in (*names, "timezone")]
@@ -298,7 +293,7 @@ async def test_connections_have_limits(live: Database) -> None:
 
 
 async def test_errors_hide_the_values(live: Database) -> None:
-    async def fail(session: AsyncSession) -> None:
+    async def fail(session: Session) -> None:
         session.add(User(email="Canary@example.com", hashed_password="x"))
         await session.flush()
 
@@ -354,7 +349,7 @@ async def test_an_exhausted_pool_is_unavailable(
 async def test_a_lock_held_too_long_is_unavailable(
     live_app: FastAPI, live_client: AsyncClient, live: Database
 ) -> None:
-    async def lock(session: AsyncSession) -> None:
+    async def lock(session: Session) -> None:
         connection = await session.connection()
         await connection.execute(text("SET LOCAL lock_timeout = 10"))
         await connection.execute(text('LOCK TABLE "user"'))
@@ -369,7 +364,7 @@ async def test_a_lock_held_too_long_is_unavailable(
 async def test_a_statement_that_takes_too_long_is_unavailable(
     live_app: FastAPI, live_client: AsyncClient
 ) -> None:
-    async def dawdle(session: AsyncSession) -> None:
+    async def dawdle(session: Session) -> None:
         connection = await session.connection()
         await connection.execute(text("SET LOCAL statement_timeout = 10"))
         await connection.execute(text("SELECT pg_sleep(60)"))
@@ -381,7 +376,7 @@ async def test_a_statement_that_takes_too_long_is_unavailable(
 async def test_a_transaction_left_idle_is_unavailable(
     live_app: FastAPI, live_client: AsyncClient, elsewhere: AsyncEngine
 ) -> None:
-    async def idle(session: AsyncSession) -> None:
+    async def idle(session: Session) -> None:
         connection = await session.connection()
         process = await server_process(session)
         await connection.execute(text("SET LOCAL idle_in_transaction_session_timeout = 1"))
@@ -396,7 +391,7 @@ async def test_a_transaction_left_idle_is_unavailable(
 
 
 async def test_an_endless_fight_is_unavailable(live_app: FastAPI, live_client: AsyncClient) -> None:
-    async def lose(session: AsyncSession) -> None:
+    async def lose(session: Session) -> None:
         raise_failure = "DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = '40001'; END $$"
         await (await session.connection()).execute(text(raise_failure))
 
@@ -409,7 +404,7 @@ async def test_an_endless_fight_is_unavailable(live_app: FastAPI, live_client: A
 async def test_a_fault_of_ours_is_no_unavailability(
     live_app: FastAPI, live_client: AsyncClient
 ) -> None:
-    async def fail(session: AsyncSession) -> None:
+    async def fail(session: Session) -> None:
         await (await session.connection()).execute(text("SELECT 1 / 0"))
 
     add_route(live_app, fail)

@@ -12,11 +12,11 @@ from httpx2 import AsyncClient
 from pydantic import BaseModel
 from sqlalchemy import text
 from sqlmodel import select
-from sqlmodel.ext.asyncio.session import AsyncSession
 
 from app.auth.models import LoginSession
 from app.logging import configure_logging, redact
 from app.routing import ServiceRoute, SessionDep
+from app.session import Session
 from app.users.models import User
 from tests.factories import PASSWORD, make_item, make_token, make_user
 from tests.problems import read_problem
@@ -40,7 +40,7 @@ def events(app: FastAPI, capsys: pytest.CaptureFixture[str]) -> Events:
 
 
 async def test_asvs_16_2_1_event_tells_who_did_what_when_and_from_where(
-    user_client: AsyncClient, session: AsyncSession, user: User, events: Events
+    user_client: AsyncClient, session: Session, user: User, events: Events
 ) -> None:
     item = await make_item(session, user)
     login_session = (await session.exec(select(LoginSession.id))).one()
@@ -67,7 +67,7 @@ async def test_asvs_16_2_1_event_tells_who_did_what_when_and_from_where(
 
 
 async def test_asvs_16_3_1_login_is_an_event(
-    client: AsyncClient, session: AsyncSession, events: Events
+    client: AsyncClient, session: Session, events: Events
 ) -> None:
     user = await make_user(session)
     events()
@@ -121,7 +121,7 @@ async def test_asvs_16_3_3_administrative_change_names_its_target(
 
 
 async def test_probe_is_an_event_of_debugging_unless_it_fails(
-    client: AsyncClient, session: AsyncSession, events: Events
+    client: AsyncClient, session: Session, events: Events
 ) -> None:
     await client.get("/readyz")
     await (await session.connection()).execute(text("DELETE FROM alembic_version"))
@@ -159,7 +159,7 @@ async def test_transaction_that_is_repeated_is_one_event(
 ) -> None:
     attempts = []
 
-    async def fail(session: AsyncSession) -> None:
+    async def fail(session: Session) -> None:
         attempts.append(session)
         raise_failure = "DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = '40001'; END $$"
         await (await session.connection()).execute(text(raise_failure))
@@ -171,7 +171,7 @@ async def test_transaction_that_is_repeated_is_one_event(
     assert (event["status"], event["code"]) == (503, "unavailable")
 
 
-def add_route(app: FastAPI, work: Callable[[AsyncSession], Any]) -> None:
+def add_route(app: FastAPI, work: Callable[[Session], Any]) -> None:
     """Add `POST /work` to the application."""
     router = APIRouter(route_class=ServiceRoute, tags=["test"])
 
@@ -185,7 +185,7 @@ def add_route(app: FastAPI, work: Callable[[AsyncSession], Any]) -> None:
 async def test_asvs_16_5_4_fault_is_logged_once_with_its_traceback(
     app: FastAPI, client: AsyncClient, events: Events
 ) -> None:
-    async def fail(_: AsyncSession) -> None:
+    async def fail(_: Session) -> None:
         try:
             int("inner")
         except ValueError as error:
@@ -221,27 +221,27 @@ class Model(BaseModel):
     number: int
 
 
-async def refuse_row(session: AsyncSession) -> None:
+async def refuse_row(session: Session) -> None:
     # Not canonical: "Failing row contains (...)".
     session.add(User(email=f"{CANARY.upper()}@example.com", hashed_password=CANARY))
     await session.flush()
 
 
-async def refuse_duplicate(session: AsyncSession) -> None:
+async def refuse_duplicate(session: Session) -> None:
     for _ in range(2):
         session.add(User(email=f"{CANARY}@example.com", hashed_password=CANARY))
     await session.flush()
 
 
-async def refuse_value(session: AsyncSession) -> None:
+async def refuse_value(session: Session) -> None:
     await (await session.connection()).execute(text("SELECT CAST(:x AS uuid)"), {"x": CANARY})
 
 
-async def refuse_input(_: AsyncSession) -> None:
+async def refuse_input(_: Session) -> None:
     Model.model_validate({"number": CANARY})
 
 
-async def fail_with_locals(_: AsyncSession) -> None:
+async def fail_with_locals(_: Session) -> None:
     def fail(password: str) -> NoReturn:
         raise RuntimeError(str(len(password)))
 
@@ -257,7 +257,7 @@ async def test_asvs_16_2_5_fault_shows_no_value(
     app: FastAPI,
     client: AsyncClient,
     capsys: pytest.CaptureFixture[str],
-    fault: Callable[[AsyncSession], Any],
+    fault: Callable[[Session], Any],
     *,
     as_json: bool,
 ) -> None:
@@ -275,7 +275,7 @@ async def test_asvs_16_2_5_fault_shows_no_value(
 async def test_asvs_16_2_5_secret_in_a_message_is_redacted(
     app: FastAPI, client: AsyncClient, events: Events, secret: str
 ) -> None:
-    async def fail(_: AsyncSession) -> None:
+    async def fail(_: Session) -> None:
         raise RuntimeError(f"it was '{secret}'")
 
     add_route(app, fail)
@@ -292,7 +292,7 @@ def test_redact_leaves_other_text_alone() -> None:
 
 
 async def test_asvs_16_2_5_no_flow_logs_a_secret(
-    client: AsyncClient, user_client: AsyncClient, user: User, session: AsyncSession, events: Events
+    client: AsyncClient, user_client: AsyncClient, user: User, session: Session, events: Events
 ) -> None:
     token = await make_token(session, user)
     secrets = {PASSWORD, CANARY, token, user.hashed_password, user.email}

@@ -12,13 +12,14 @@ import pytest
 from alembic import command
 from fastapi import FastAPI
 from sqlalchemy import URL
-from sqlmodel.ext.asyncio.session import AsyncSession
 
 from app.pagination import Position
+from app.session import Session
 from benchmarks import data
 from tests.conftest import alembic_config
+from tests.statements import Sent
 from tests.test_authorization import ROUTES, make_cast
-from tests.test_statements import Statement, call
+from tests.test_statements import call
 
 ITEMS = 1_000_000
 ROWS = 250  # that one step of a plan may read; the largest page has 100
@@ -37,9 +38,7 @@ def migrated_database(create_database: Callable[[], URL]) -> URL:
     return url
 
 
-async def test_statements_read_few_rows_of_large_tables(
-    app: FastAPI, session: AsyncSession
-) -> None:
+async def test_statements_read_few_rows_of_large_tables(app: FastAPI, session: Session) -> None:
     cast = await make_cast(app, session)
     cursor = Position(datetime.now(UTC), uuid4()).encode()
     faults = {}
@@ -52,7 +51,7 @@ async def test_statements_read_few_rows_of_large_tables(
     assert faults == {}
 
 
-async def explain(session: AsyncSession, statements: list[Statement]) -> Any:
+async def explain(session: Session, statements: list[Sent]) -> Any:
     """Run the statements again, on the rows that they met; yield the steps of their plans."""
     connection = await session.connection()
     async with connection.begin_nested() as savepoint:

@@ -8,10 +8,10 @@ import pytest
 from alembic import command
 from psycopg import sql
 from sqlalchemy import URL, text
-from sqlmodel.ext.asyncio.session import AsyncSession
 
 from app.database import _SERVER_SETTINGS
 from app.database_url import libpq_uri
+from app.session import Session
 from tests.conftest import ROOT, alembic_config
 from tests.test_authorization import CALLERS, DECISIONS, Cast, cast
 
@@ -62,9 +62,7 @@ def migrated_database(database_url: Callable[[str], URL]) -> URL:
     return database_url("app_service")
 
 
-async def test_asvs_13_2_2_every_route_works_as_the_service(
-    cast: Cast, session: AsyncSession
-) -> None:
+async def test_asvs_13_2_2_every_route_works_as_the_service(cast: Cast, session: Session) -> None:
     connection = await session.connection()
     user = await connection.scalar(text("SELECT session_user"))
     assert user.startswith("app_service")

@@ -3,9 +3,9 @@ from uuid import uuid4
 import pytest
 from httpx2 import AsyncClient
 from sqlmodel import func, select
-from sqlmodel.ext.asyncio.session import AsyncSession
 
 from app.items.models import Item
+from app.session import Session
 from app.users.models import User
 from tests.factories import make_item
 from tests.problems import read_problem
@@ -49,7 +49,7 @@ ITEMS = "/api/v1/items"
     ],
 )
 async def test_strict_request_refuses_what_is_no_valid_body(
-    session: AsyncSession, user_client: AsyncClient, user: User, content: bytes
+    session: Session, user_client: AsyncClient, user: User, content: bytes
 ) -> None:
     item = await make_item(session, user, title="Kept")
     headers = {"Content-Type": "application/json"}

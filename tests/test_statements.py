@@ -1,16 +1,13 @@
 """How many statements a request takes; tests/test_plans.py has what each of them costs."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
-
 import psycopg
 import pytest
 from fastapi import FastAPI
-from sqlalchemy import URL, Connection, event
-from sqlmodel.ext.asyncio.session import AsyncSession
+from sqlalchemy import URL
 
 from app.database_url import libpq_uri
+from app.session import Session
+from tests.statements import Sent, record_statements
 from tests.test_authorization import CALLERS, DECISIONS, ROUTES, Cast, make_cast
 
 # The first is that which finds out who is calling, where a route needs that.
@@ -55,33 +52,16 @@ STATEMENTS = {
     "PATCH /api/v1/items/{item_id}": 2,
     "DELETE /api/v1/items/{item_id}": 2,
 }
-Statement = tuple[str, Any]
-
-
-@contextmanager
-def captured(connection: Connection) -> Iterator[list[Statement]]:
-    """Collect what is sent with its parameters, but for the savepoints of the tests."""
-    statements: list[Statement] = []
-
-    def collect(_: Any, __: Any, statement: str, parameters: Any, *___: Any) -> None:
-        if not statement.startswith(("SAVEPOINT", "RELEASE", "ROLLBACK")):
-            statements.append((statement, parameters))
-
-    event.listen(connection, "before_cursor_execute", collect)
-    try:
-        yield statements
-    finally:
-        event.remove(connection, "before_cursor_execute", collect)
 
 
 @pytest.fixture
-async def cast(app: FastAPI, session: AsyncSession) -> Cast:
+async def cast(app: FastAPI, session: Session) -> Cast:
     return await make_cast(app, session)
 
 
 async def call(
-    cast: Cast, session: AsyncSession, route: str, query: str = "", **objects: object
-) -> list[Statement]:
+    cast: Cast, session: Session, route: str, query: str = "", **objects: object
+) -> list[Sent]:
     """Call a route as the first who may; return its statements, and undo what they have done."""
     caller = next(
         caller
@@ -90,8 +70,7 @@ async def call(
     )
     connection = await session.connection()
     async with connection.begin_nested() as savepoint:
-        assert connection.sync_connection is not None
-        with captured(connection.sync_connection) as statements:
+        with record_statements() as statements:
             answer = await cast.call(route, caller, query, **objects)
         await savepoint.rollback()
     assert answer.is_success, answer.text
@@ -100,7 +79,7 @@ async def call(
 
 @pytest.mark.parametrize("route", ROUTES)
 async def test_route_takes_no_more_statements_than_it_needs(
-    cast: Cast, session: AsyncSession, route: str
+    cast: Cast, session: Session, route: str
 ) -> None:
     statements = await call(cast, session, route)
     assert len(statements) == STATEMENTS[route], statements

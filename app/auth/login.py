@@ -8,7 +8,6 @@ from typing import ClassVar, NamedTuple
 from sqlalchemy import ARRAY, LargeBinary, Uuid, any_, bindparam, func, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import col, select
-from sqlmodel.ext.asyncio.session import AsyncSession
 from structlog.contextvars import bind_contextvars
 
 from app.auth.models import KnownDevice, LoginSession
@@ -28,6 +27,7 @@ from app.database import release_connection
 from app.errors import Unauthenticated
 from app.mail import service as mail
 from app.schemas import find_canonical_email
+from app.session import Session
 from app.users.models import User
 from app.users.service import NO_PASSWORD
 
@@ -51,7 +51,7 @@ class _Account(NamedTuple):
 
 
 async def log_in(
-    session: AsyncSession,
+    session: Session,
     hasher: PasswordHasher,
     limits: RateLimits,
     form: LoginForm,
@@ -96,7 +96,7 @@ _FIND_ACCOUNT = select(
 ).where(User.email == bindparam("email"))
 
 
-async def _find_account(session: AsyncSession, email: str | None) -> _Account:
+async def _find_account(session: Session, email: str | None) -> _Account:
     row = (await session.exec(_FIND_ACCOUNT, params={"email": email or ""})).one_or_none()
     return _Account(*row) if row else _Account(None, NO_PASSWORD, is_active=False, addresses=[])
 
@@ -112,7 +112,7 @@ def _limit(name: str, account: _Account, client: Client) -> list[Use]:
     return uses
 
 
-async def _replace_hash(session: AsyncSession, user_id: uuid.UUID, new_hash: str) -> None:
+async def _replace_hash(session: Session, user_id: uuid.UUID, new_hash: str) -> None:
     user = update(User).where(col(User.id) == user_id)
     await session.exec(user.values(hashed_password=new_hash))
 
@@ -138,7 +138,7 @@ _REMEMBER = (
 )
 
 
-async def _remember_device(session: AsyncSession, user_id: uuid.UUID, client: Client) -> bool:
+async def _remember_device(session: Session, user_id: uuid.UUID, client: Client) -> bool:
     """Note where the user signs in; tell whether the device or the network is a new one.
 
     Of the first login, which has nothing to be compared with, it is not said.

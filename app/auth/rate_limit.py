@@ -32,11 +32,11 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import col
-from sqlmodel.ext.asyncio.session import AsyncSession
 
 from app.auth.models import RateLimit
 from app.database import Database
 from app.errors import ServiceError, Unavailable
+from app.session import Session
 
 _CONNECTIONS = 2
 _PATIENCE = 3  # seconds
@@ -155,7 +155,7 @@ class RateLimits:
                 raise TooManyRequests(uses[number].limit.interval if wait is None else wait)
 
 
-async def give_back(session: AsyncSession, uses: Sequence[Use]) -> None:
+async def give_back(session: Session, uses: Sequence[Use]) -> None:
     """Undo `consume` in the session's transaction, since what it limits went well."""
     connection = await session.connection()
     # In one trip, and in the order in which `consume` locks them, so that none waits for a ring.

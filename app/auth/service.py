@@ -14,7 +14,6 @@ from typing import ClassVar, NamedTuple
 
 from sqlalchemy import ColumnElement, and_, bindparam, delete, func, insert, update
 from sqlmodel import col, select
-from sqlmodel.ext.asyncio.session import AsyncSession
 from structlog.contextvars import bind_contextvars
 
 from app.auth.models import LoginSession
@@ -24,6 +23,8 @@ from app.auth.schemas import LoginSessionPublic, PasswordChange, SignUp, TokenPu
 from app.database import release_connection
 from app.errors import Forbidden, NotFound, ServiceError, Unauthenticated
 from app.mail import service as mail
+from app.session import Session
+from app.statements import Statement
 from app.tokens import hash_token, new_token
 from app.users import service as users
 from app.users.models import User
@@ -77,7 +78,7 @@ class Login:
     is_recent: bool
 
 
-async def sign_up(session: AsyncSession, hasher: PasswordHasher, data: SignUp) -> User:
+async def sign_up(session: Session, hasher: PasswordHasher, data: SignUp) -> User:
     """Add a user with a password, or raise `PasswordRefused` or `EmailTaken`."""
     about = (data.email, data.full_name)
     hashed_password = await hasher.hash_new(data.password, field="password", about=about)
@@ -87,7 +88,7 @@ async def sign_up(session: AsyncSession, hasher: PasswordHasher, data: SignUp) -
     return user
 
 
-async def lock_user(session: AsyncSession, user_id: uuid.UUID, hashed_password: str) -> bool:
+async def lock_user(session: Session, user_id: uuid.UUID, hashed_password: str) -> bool:
     """Lock the user if it is active and still has this password, which was verified meanwhile."""
     user = select(User.id).where(
         User.id == user_id, User.hashed_password == hashed_password, col(User.is_active)
@@ -95,13 +96,13 @@ async def lock_user(session: AsyncSession, user_id: uuid.UUID, hashed_password: 
     return (await session.exec(user.with_for_update(key_share=True))).first() is not None
 
 
-async def lock_session(session: AsyncSession, session_id: uuid.UUID) -> bool:
+async def lock_session(session: Session, session_id: uuid.UUID) -> bool:
     """Lock the login session if it has not been ended meanwhile."""
     mine = select(LoginSession.id).where(LoginSession.id == session_id)
     return (await session.exec(mine.with_for_update(key_share=True))).first() is not None
 
 
-async def start_session(session: AsyncSession, user_id: uuid.UUID, client: Client) -> TokenPublic:
+async def start_session(session: Session, user_id: uuid.UUID, client: Client) -> TokenPublic:
     """Add a login session, and end those that are one too many."""
     token = new_token("ust")
     new = insert(LoginSession).values(
@@ -119,9 +120,7 @@ async def start_session(session: AsyncSession, user_id: uuid.UUID, client: Clien
     return TokenPublic(access_token=token, expires_at=expires_at)
 
 
-async def _drop_surplus_sessions(
-    session: AsyncSession, user_id: uuid.UUID, *, newest: bytes
-) -> None:
+async def _drop_surplus_sessions(session: Session, user_id: uuid.UUID, *, newest: bytes) -> None:
     """End what has expired, and of the others what was used least recently.
 
     Not the newest, though it may look older: its instants are those of its transaction's start,
@@ -145,8 +144,7 @@ def is_live() -> ColumnElement[bool]:
 
 
 _IS_USE_DUE = col(LoginSession.last_used_at) < func.now() - _USE_WRITTEN_AFTER
-# Every request asks this: built once, since to build it takes longer than to run it.
-_FIND_LOGIN = (
+_FIND_LOGIN = Statement[tuple[User, uuid.UUID, bool, bool]](
     select(
         User,
         LoginSession.id,
@@ -158,19 +156,19 @@ _FIND_LOGIN = (
         LoginSession.token_hash == bindparam("token_hash"),
         is_live(),
         col(User.is_active),
-    )
+    ),
+    User,
 )
 
 
-async def authenticate(session: AsyncSession, token: str) -> Login:
+async def authenticate(session: Session, token: str) -> Login:
     """Return who a token belongs to, or raise `InvalidToken`.
 
     A token of the wrong form is refused without a query.
     """
     if _TOKEN.fullmatch(token) is None:
         raise InvalidToken
-    found = await session.exec(_FIND_LOGIN, params={"token_hash": hash_token(token)})
-    row = found.one_or_none()
+    row = await session.find_one(_FIND_LOGIN, token_hash=hash_token(token))
     if row is None:
         raise InvalidToken
     user, session_id, is_recent, is_use_due = row
@@ -182,7 +180,7 @@ async def authenticate(session: AsyncSession, token: str) -> Login:
 
 
 async def change_password(
-    session: AsyncSession,
+    session: Session,
     hasher: PasswordHasher,
     limits: RateLimits,
     login: Login,
@@ -213,7 +211,7 @@ async def change_password(
     await give_back(session, [guess])
 
 
-async def log_out(session: AsyncSession, login: Login) -> None:
+async def log_out(session: Session, login: Login) -> None:
     """End the caller's session, or raise `InvalidToken` if another request was faster."""
     try:
         await end_session(session, login, login.session_id)
@@ -221,7 +219,7 @@ async def log_out(session: AsyncSession, login: Login) -> None:
         raise InvalidToken from error
 
 
-async def delete_account(session: AsyncSession, login: Login) -> None:
+async def delete_account(session: Session, login: Login) -> None:
     """Delete the caller; raise `LastSuperuser`, or `InvalidToken` if another request was faster."""
     try:
         await users.delete_user(session, login.user.id)
@@ -229,7 +227,7 @@ async def delete_account(session: AsyncSession, login: Login) -> None:
         raise InvalidToken from error
 
 
-async def list_sessions(session: AsyncSession, login: Login) -> Sequence[LoginSessionPublic]:
+async def list_sessions(session: Session, login: Login) -> Sequence[LoginSessionPublic]:
     """Return the caller's live login sessions, the one used last first."""
     found = await session.exec(
         select(LoginSession)
@@ -242,7 +240,7 @@ async def list_sessions(session: AsyncSession, login: Login) -> Sequence[LoginSe
     ]
 
 
-async def end_session(session: AsyncSession, login: Login, session_id: uuid.UUID) -> None:
+async def end_session(session: Session, login: Login, session_id: uuid.UUID) -> None:
     """End one of the caller's sessions, or raise `SessionNotFound`.
 
     If it is another's, who may have been a thief, a wanted address is forgotten with it.
@@ -255,21 +253,21 @@ async def end_session(session: AsyncSession, login: Login, session_id: uuid.UUID
         await mail.withdraw_email_change(session, login.user.id)
 
 
-async def end_other_sessions(session: AsyncSession, login: Login) -> None:
+async def end_other_sessions(session: Session, login: Login) -> None:
     """End all but the caller's session, and forget a wanted address."""
     mine = delete(LoginSession).where(col(LoginSession.user_id) == login.user.id)
     await session.exec(mine.where(col(LoginSession.id) != login.session_id))
     await mail.withdraw_email_change(session, login.user.id)
 
 
-async def end_all_sessions(session: AsyncSession, user_id: uuid.UUID) -> None:
+async def end_all_sessions(session: Session, user_id: uuid.UUID) -> None:
     """End every session of a user and forget a wanted address, or raise `UserNotFound`."""
     await users.get_user(session, user_id)
     await session.exec(delete(LoginSession).where(col(LoginSession.user_id) == user_id))
     await mail.withdraw_email_change(session, user_id)
 
 
-async def administer_user(session: AsyncSession, user_id: uuid.UUID, data: UserUpdate) -> User:
+async def administer_user(session: Session, user_id: uuid.UUID, data: UserUpdate) -> User:
     """Change any user; one that is deactivated is signed out everywhere, for good.
 
     Raises `UserNotFound` and `LastSuperuser`.

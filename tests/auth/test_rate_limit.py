@@ -5,7 +5,6 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import URL
 from sqlmodel import select
-from sqlmodel.ext.asyncio.session import AsyncSession
 
 from app.auth.models import RateLimit
 from app.auth.rate_limit import (
@@ -18,6 +17,7 @@ from app.auth.rate_limit import (
     give_back,
 )
 from app.database import Database
+from app.session import Session
 from tests.factories import let_time_pass
 
 FIVE = Limit("five", burst=5, interval=timedelta(minutes=1))
@@ -49,7 +49,7 @@ async def find_wait(limits: RateLimits, *uses: Use) -> int | None:
 
 
 async def test_consume_lets_a_burst_through_and_then_one_in_each_interval(
-    limits: RateLimits, session: AsyncSession
+    limits: RateLimits, session: Session
 ) -> None:
     use = FIVE.use("ada")
     assert await count_uses(limits, use) == 5
@@ -61,7 +61,7 @@ async def test_consume_lets_a_burst_through_and_then_one_in_each_interval(
     assert await count_uses(limits, use) == 5
 
 
-async def test_consume_tells_when_to_come_again(limits: RateLimits, session: AsyncSession) -> None:
+async def test_consume_tells_when_to_come_again(limits: RateLimits, session: Session) -> None:
     use = FIVE.use("ada")
     assert await count_uses(limits, use) == 5
     assert await find_wait(limits, use) == 60
@@ -96,7 +96,7 @@ async def test_consume_tells_the_wait_of_what_refused(limits: RateLimits) -> Non
     assert await find_wait(limits, FIVE.use("ada"), rare.use("ada")) == 7200
 
 
-async def test_give_back_undoes_one_use(limits: RateLimits, session: AsyncSession) -> None:
+async def test_give_back_undoes_one_use(limits: RateLimits, session: Session) -> None:
     uses = [FIVE.use("ada"), TEN.use("ada")]
     assert await count_uses(limits, *uses) == 5
     await give_back(session, uses)
@@ -104,7 +104,7 @@ async def test_give_back_undoes_one_use(limits: RateLimits, session: AsyncSessio
     assert await count_uses(limits, *uses) == 1
 
 
-async def test_limits_tell_nobody_who_tried(limits: RateLimits, session: AsyncSession) -> None:
+async def test_limits_tell_nobody_who_tried(limits: RateLimits, session: Session) -> None:
     await limits.consume(FIVE.use("ada@example.com", "192.0.2.1"))
     key_hash = (await session.exec(select(RateLimit.key_hash))).one()
     assert len(key_hash) == 32

@@ -1,0 +1,132 @@
+"""Statements that are built once, when a module is imported, and only sent from then on.
+
+Around a statement of the ORM, SQLAlchemy spends several times what it takes psycopg to send it. So
+what requests send all the time is a `Statement`, which `Session.fetch` runs on psycopg itself; all
+else is the ORM's: `session.exec`, `session.add`.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cached_property
+from typing import Any, Final, Generic, TypeVar
+
+from sqlalchemy import ColumnElement, inspect
+from sqlalchemy.dialects.postgresql.psycopg import dialect
+from sqlalchemy.orm import Session
+from sqlalchemy.orm.attributes import instance_state, set_committed_value
+
+_T = TypeVar("_T")
+_Row = Sequence[Any]
+_Process = Callable[[Any], Any]
+_Read = Callable[[_Row, Session | None], Any]
+_DIALECT: Final = dialect()  # type: ignore[no-untyped-call]  # SQLAlchemy has no type for it
+
+
+class Statement(Generic[_T]):
+    """A SELECT, or what has a RETURNING; its `bindparam`s get their values when it is run.
+
+    `Statement[Item](select(Item), Item)` gives objects of the model. If values are selected behind
+    the model, or several without one, a row is a tuple of them all.
+    """
+
+    def __init__(self, statement: Any, model: type[Any] | None = None) -> None:
+        self._statement = statement
+        self._model = model
+
+    @cached_property
+    def _compiled(self) -> "_Compiled":
+        """Compile at the first use: then all models are there that this one refers to."""
+        return _Compiled(self._statement, self._model)
+
+    @property
+    def sql(self) -> str:
+        return self._compiled.sql
+
+    def bind(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the values of all parameters, as psycopg takes them, or raise `TypeError`."""
+        compiled = self._compiled
+        if parameters.keys() != compiled.names:
+            raise TypeError(f"takes {sorted(compiled.names)}, was given {sorted(parameters)}")
+        values = {**compiled.constants, **parameters}
+        for name, process in compiled.bind_processors:
+            values[name] = process(values[name])
+        return values
+
+    def read(self, rows: Iterable[_Row], session: Session | None) -> list[_T]:
+        """Return what the rows stand for. Objects are the session's own, if there is one."""
+        read = self._compiled.read
+        return [read(row, session) for row in rows]
+
+
+class _Compiled:
+    """SQL as psycopg takes it, and what SQLAlchemy's types do with the values on both ways."""
+
+    def __init__(self, statement: Any, model: type[Any] | None) -> None:
+        compiled = statement.compile(dialect=_DIALECT)
+        if compiled.prefetch:
+            raise TypeError("a default that Python makes needs a `bindparam` of its own")
+        self.sql = str(compiled)
+        self.names: set[str] = set()
+        self.constants: dict[str, Any] = {}
+        self.bind_processors: list[tuple[str, _Process]] = []
+        for parameter, name in compiled.bind_names.items():
+            process = parameter.type.dialect_impl(_DIALECT).bind_processor(_DIALECT)
+            if not parameter.required:
+                value = parameter.effective_value
+                self.constants[name] = process(value) if process else value
+                continue
+            self.names.add(name)
+            if process:
+                self.bind_processors.append((name, process))
+        self.read = _make_reader(list(statement.exported_columns), model)
+
+
+def _make_reader(columns: list[ColumnElement[Any]], model: type[Any] | None) -> _Read:
+    load = _make_loader(columns, model) if model else None
+    width = len(inspect(model).column_attrs) if model else 0
+    values = [(n, _result_processor(columns[n])) for n in range(width, len(columns))]
+    if load and not values:
+        return load
+    is_single = len(values) == 1 and not load
+
+    def read(row: _Row, session: Session | None) -> Any:
+        read = [process(row[n]) if process else row[n] for n, process in values]
+        if load:
+            read.insert(0, load(row, session))
+        return read[0] if is_single else tuple(read)
+
+    return read
+
+
+def _make_loader(columns: list[ColumnElement[Any]], model: type[Any]) -> _Read:
+    """Return what makes an object of a row as the ORM does, with every column loaded."""
+    mapper = inspect(model)
+    names = [attribute.key for attribute in mapper.column_attrs]
+    key = [names.index(mapper.get_property_by_column(each).key) for each in mapper.primary_key]
+    processors = [
+        (name, process)
+        for name, column in zip(names, columns, strict=False)
+        if (process := _result_processor(column))
+    ]
+
+    def load(row: _Row, session: Session | None) -> Any:
+        values = dict(zip(names, row, strict=False))
+        for name, process in processors:
+            values[name] = process(values[name])
+        identity = mapper.identity_key_from_primary_key([row[n] for n in key])
+        known = session.identity_map.get(identity) if session else None
+        if known is not None:
+            for name, value in values.items():
+                set_committed_value(known, name, value)
+            return known
+        loaded = mapper.class_manager.new_instance()
+        loaded.__dict__.update(values)
+        instance_state(loaded).key = identity
+        if session:
+            session.add(loaded)
+        return loaded
+
+    return load
+
+
+def _result_processor(column: ColumnElement[Any]) -> _Process | None:
+    return column.type.dialect_impl(_DIALECT).result_processor(_DIALECT, None)

@@ -1,0 +1,245 @@
+"""Statements that are built once, beside the ORM in the same transaction: on a real PostgreSQL."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from typing import Any, cast
+from uuid import UUID, uuid4
+
+import psycopg
+import pytest
+from fastapi import FastAPI
+from sqlalchemy import URL, QueuePool, bindparam, func, insert, inspect, text, update
+from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.orm.exc import DetachedInstanceError
+from sqlmodel import col, select
+
+from app.database import Database, violates
+from app.database_url import libpq_uri
+from app.items.models import Item
+from app.session import Session
+from app.statements import Statement
+from app.users.models import User
+from tests.factories import make_item, make_user
+
+FIND = Statement[Item](select(Item).where(Item.id == bindparam("id")), Item)
+RENAME = Statement[Item](
+    update(Item)
+    .where(col(Item.id) == bindparam("item_id"))
+    .values(title=bindparam("new"))
+    .returning(Item),
+    Item,
+)
+COUNT = Statement[int](select(func.count()).select_from(Item))
+WITH_OWNER = Statement[tuple[Item, str, bool]](
+    select(Item, User.email, col(Item.created_at) > bindparam("since"))
+    .join(User)
+    .where(Item.id == bindparam("id")),
+    Item,
+)
+
+
+@pytest.fixture
+def live(live_app: FastAPI) -> Database:
+    database: Database = live_app.state.database
+    return database
+
+
+@pytest.fixture
+async def item(session: Session, user: User) -> Item:
+    return await make_item(session, user, title="Old")
+
+
+@pytest.fixture
+async def reading(database: Database) -> Any:
+    async with database.new_session(read_only=True) as session:
+        yield session
+
+
+async def test_fetch_returns_objects_as_the_orm_does(
+    session: Session, reading: Session, item: Item
+) -> None:
+    (fetched,) = await reading.fetch(FIND, id=item.id)
+    loaded = await session.get(Item, item.id, populate_existing=True)
+    assert loaded is not None
+    assert fetched.model_dump() == loaded.model_dump()
+    assert fetched.created_at.tzinfo is UTC
+
+
+async def test_fetch_returns_no_lazy_relationships(reading: Session, item: Item) -> None:
+    fetched = await reading.fetch_one(FIND, id=item.id)
+    with pytest.raises(DetachedInstanceError):
+        _ = fetched.owner
+
+
+async def test_fetch_returns_values_and_tuples(session: Session, item: Item, user: User) -> None:
+    assert await session.fetch(COUNT) == [1]
+    since = datetime.now(UTC) + timedelta(days=1)
+    assert await session.fetch(WITH_OWNER, id=item.id, since=since) == [(item, user.email, False)]
+
+
+async def test_find_one_returns_none_where_nothing_is(session: Session) -> None:
+    assert await session.find_one(FIND, id=uuid4()) is None
+    with pytest.raises(ValueError, match="not enough values"):
+        await session.fetch_one(FIND, id=uuid4())
+
+
+async def test_fetched_object_is_written_when_it_changes(session: Session, item: Item) -> None:
+    session.expunge_all()
+    fetched = await session.fetch_one(FIND, id=item.id)
+    fetched.title = "New"
+    await session.commit()
+    assert (await session.exec(select(Item.title))).one() == "New"
+
+
+async def test_fetched_object_is_the_one_that_the_session_has(session: Session, item: Item) -> None:
+    assert await session.fetch_one(RENAME, item_id=item.id, new="New") is item
+    assert item.title == "New"
+    assert not inspect(item).modified
+
+
+async def test_fetch_sees_what_the_session_has_not_written_yet(
+    session: Session, user: User
+) -> None:
+    session.add(Item(title="New", owner_id=user.id))
+    assert await session.fetch(COUNT) == [1]
+
+
+async def test_fetch_and_the_orm_are_one_transaction(live: Database, live_session: Session) -> None:
+    item = await make_item(live_session, await make_user(live_session), title="Old")
+
+    async def fail(session: Session) -> None:
+        await session.fetch(RENAME, item_id=item.id, new="New")
+        session.add(Item(title="Another", owner_id=item.owner_id))
+        assert await session.fetch(COUNT) == [2]
+        raise LookupError
+
+    with pytest.raises(LookupError):
+        await live.transact(fail)
+    await live_session.refresh(item)
+    assert item.title == "Old"
+    assert await live_session.fetch(COUNT) == [1]
+
+
+async def test_commit_gives_the_connection_back(live: Database) -> None:
+    async with live.new_session(read_only=False) as session:
+        await session.fetch(COUNT)
+        await session.exec(select(Item))
+        assert live.connections_in_use == 1
+        await session.commit()
+        assert live.connections_in_use == 0
+        await session.exec(select(Item))
+        await session.fetch(COUNT)
+        assert live.connections_in_use == 1
+    assert live.connections_in_use == 0
+
+
+async def test_session_that_sends_nothing_takes_no_connection(live: Database) -> None:
+    for read_only in (True, False):
+        async with live.new_session(read_only=read_only) as session:
+            await session.commit()
+            await session.rollback()
+    assert cast(QueuePool, live.engine.pool).checkedin() == 0
+
+
+async def test_rollback_undoes_all_since_the_commit(session: Session, item: Item) -> None:
+    await session.fetch(RENAME, item_id=item.id, new="New")
+    await session.rollback()
+    await session.refresh(item)
+    assert item.title == "Old"
+
+
+async def test_errors_are_sqlalchemys(session: Session, item: Item) -> None:
+    add = Statement[UUID](
+        insert(Item)
+        .values(id=bindparam("id"), title="Again", owner_id=bindparam("owner_id"))
+        .returning(col(Item.id))
+    )
+    with pytest.raises(IntegrityError) as refused:
+        await session.fetch(add, id=item.id, owner_id=item.owner_id)
+    assert violates(refused.value, "pk_item")
+    assert "Again" not in str(refused.value)
+    await session.rollback()
+    assert await session.fetch(COUNT) == [1]
+
+
+async def test_begin_is_the_databases(session: Session) -> None:
+    with pytest.raises(NotImplementedError):
+        session.begin()
+
+
+@pytest.mark.parametrize("parameters", [{}, {"id": uuid4(), "other": 1}, {"identity": uuid4()}])
+async def test_fetch_takes_just_the_parameters_of_the_statement(
+    session: Session, parameters: dict[str, Any]
+) -> None:
+    with pytest.raises(TypeError, match=r"takes \['id'\], was given"):
+        await session.fetch(FIND, **parameters)
+
+
+async def test_fetch_makes_no_defaults_of_python(session: Session, user: User) -> None:
+    add = Statement[Item](insert(Item).values(title="New", owner_id=user.id).returning(Item), Item)
+    with pytest.raises(TypeError, match="bindparam"):
+        await session.fetch(add)
+
+
+PROCESS = Statement[int](select(func.pg_backend_pid()))
+
+
+def kill(url: URL, process: int) -> None:
+    with psycopg.connect(libpq_uri(url), autocommit=True) as connection:
+        connection.execute("SELECT pg_terminate_backend(%s, 5000)", [process])
+
+
+@pytest.mark.parametrize("read_only", [True, False])
+async def test_fetch_is_repeated_on_connections_that_the_pool_had_lost(
+    live: Database, live_database: URL, *, read_only: bool
+) -> None:
+    """All that it keeps, as after a failover: more than a request would try by itself."""
+    everyone_has_one = asyncio.Barrier(6)
+
+    async def keep(session: Session) -> int:
+        process = await session.fetch_one(PROCESS)
+        await everyone_has_one.wait()
+        return process
+
+    processes = await asyncio.gather(*(live.transact(keep, read_only=read_only) for _ in range(6)))
+    for process in processes:
+        kill(live_database, process)
+
+    async def ask(session: Session) -> int:
+        return await session.fetch_one(PROCESS)
+
+    assert await live.transact(ask, read_only=read_only) not in processes
+
+
+async def test_commit_on_a_lost_connection_is_an_error(live: Database, live_database: URL) -> None:
+    async with live.new_session(read_only=False) as session:
+        kill(live_database, await session.fetch_one(PROCESS))
+        with pytest.raises(DBAPIError):
+            await session.fetch(PROCESS)
+        with pytest.raises(DBAPIError):
+            await session.commit()
+    assert live.connections_in_use == 0
+
+
+async def test_cancelled_request_leaves_a_connection_that_works(live: Database) -> None:
+    sleep = Statement[None](select(func.pg_sleep(60)))
+    running = Statement[int](
+        select(func.count())
+        .select_from(text("pg_stat_activity"))
+        .where(text("query LIKE 'SELECT pg_sleep%' AND state = 'active'"))
+    )
+
+    async def dawdle(session: Session) -> None:
+        await session.fetch(sleep)
+
+    for read_only in (True, False):
+        request = asyncio.create_task(live.transact(dawdle, read_only=read_only))
+        async with live.new_session(read_only=True) as watcher:
+            while not await watcher.fetch_one(running):
+                pass
+        request.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await request
+    assert live.connections_in_use == 0
+    async with live.new_session(read_only=False) as session:
+        assert await session.fetch_one(running) == 0
