@@ -5,7 +5,6 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Literal
 
-from alembic.script import ScriptDirectory
 from fastapi import APIRouter, Request
 from pydantic import BaseModel
 from sqlalchemy import String, column, table
@@ -31,6 +30,8 @@ class Revisions:
 
     @classmethod
     def read(cls, folder: Path) -> "Revisions":
+        from alembic.script import ScriptDirectory  # noqa: PLC0415  # 60 ms that only a start needs
+
         script = ScriptDirectory(str(folder))
         known = frozenset(revision.revision for revision in script.walk_revisions())
         return cls(frozenset(script.get_heads()), known)
