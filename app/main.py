@@ -1,5 +1,6 @@
 """The application: `uvicorn app.main:create_app --factory`."""
 
+import gc
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
@@ -37,6 +38,10 @@ from app.settings import Settings, read_settings
 from app.shutdown import delayed_shutdown
 from app.telemetry import conceal_requests, configure_telemetry
 from app.users.router import router as users_router
+
+# What is imported stays until the end, so no collection need look at it again: that would take
+# 50 ms amid requests, and 200 ms when the process ends.
+gc.freeze()
 
 API = "/api/v1"
 MAX_BODY_SIZE = 64 * 1024  # bytes
