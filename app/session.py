@@ -72,7 +72,7 @@ class Session(AsyncSession):
         if self._transaction.is_open:
             await asyncio.shield(self._transaction.rollback())
         else:
-            self._transaction.give_back()
+            await self._transaction.give_back()
 
 
 class _ORMSession(ORMSession):
@@ -128,7 +128,7 @@ class Transaction:
                     raise psycopg.OperationalError("the connection was lost before COMMIT")
             except psycopg.Error as error:
                 await _raise(self._connection, error, "COMMIT")
-        self.give_back()
+        await self.give_back()
 
     async def rollback(self) -> None:
         """Undo all since the transaction began, and give the connection back."""
@@ -137,15 +137,15 @@ class Transaction:
             if block:
                 await block.__aexit__(psycopg.Rollback, psycopg.Rollback(), None)
         finally:
-            self.give_back()
+            await self.give_back()
 
-    def give_back(self) -> None:
+    async def give_back(self) -> None:
         """Let others have the connection, unless it is in a state that they cannot start from."""
         connection, self._connection = self._connection, None
         if connection is None:
             return
         if not connection.invalidated and _find_status(connection) is not self._status:
-            connection.invalidate()
+            await greenlet_spawn(connection.invalidate)
         connection.close()
 
     async def _borrow(self) -> Connection:

@@ -243,3 +243,15 @@ async def test_cancelled_request_leaves_a_connection_that_works(live: Database) 
     assert live.connections_in_use == 0
     async with live.new_session(read_only=False) as session:
         assert await session.fetch_one(running) == 0
+
+
+async def test_connection_in_an_unknown_state_is_lent_to_nobody(live: Database) -> None:
+    async def begin(session: Session) -> int:
+        await (await session.connection()).execute(text("BEGIN"))
+        return await session.fetch_one(PROCESS)
+
+    async def ask(session: Session) -> int:
+        return await session.fetch_one(PROCESS)
+
+    process = await live.transact(begin, read_only=True)
+    assert await live.transact(ask, read_only=True) != process
