@@ -105,6 +105,7 @@ def _create_engine(url: URL, pool_size: int, *, prepared_statements: bool) -> As
         max_overflow=0,
         pool_timeout=_POOL_TIMEOUT,
         pool_recycle=1800,
+        pool_use_lifo=True,  # the one used last is in the caches, on both sides
         isolation_level="AUTOCOMMIT",
         skip_autocommit_rollback=True,
         hide_parameters=True,

@@ -37,6 +37,7 @@ from app.routing import name_operation
 from app.settings import Settings, read_settings
 from app.shutdown import delayed_shutdown
 from app.telemetry import conceal_requests, configure_telemetry
+from app.users.router import me as me_router
 from app.users.router import router as users_router
 
 # What is imported stays until the end, so no collection need look at it again: that would take
@@ -92,10 +93,10 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.pages = Pages(service=NAME, password_min_length=settings.password_min_length)
     app.add_middleware(BodyLimit, size=MAX_BODY_SIZE)
     install_error_handlers(app)
+    # What is asked for most comes first, since routes are tried in this order.
+    for router in (me_router, items_router, users_router, auth_router):
+        app.include_router(router, prefix=API)
     app.include_router(health_router)
-    app.include_router(auth_router, prefix=API)
-    app.include_router(users_router, prefix=API)
-    app.include_router(items_router, prefix=API)
     app.include_router(auth_pages)
     if settings.serves_docs:
         app.include_router(docs_router)

@@ -68,7 +68,8 @@ class Session(AsyncSession):
 
     async def close(self) -> None:
         """Undo what was not committed, and give the connection back; a cancelled request too."""
-        self.sync_session.close()  # which sends nothing, in AUTOCOMMIT
+        if self.in_transaction():  # else there is nothing to forget either
+            self.sync_session.close()  # which sends nothing, in AUTOCOMMIT
         if self._transaction.is_open:
             await asyncio.shield(self._transaction.rollback())
         else:

@@ -23,8 +23,9 @@ from app.users.models import User
 from app.users.schemas import UserCreate, UserPublic, UserUpdate, UserUpdateMe
 from app.users.service import EmailTaken, LastSuperuser, UserNotFound
 
+# To be included first, since `me` is no user's id.
 me = APIRouter(prefix="/users/me", tags=["users"], route_class=ServiceRoute)
-administration = APIRouter(
+router = APIRouter(
     prefix="/users",
     tags=["users"],
     route_class=ServiceRoute,
@@ -55,13 +56,13 @@ async def delete_me(session: SessionDep, login: RecentLogin) -> None:
     await auth.delete_account(session, login)
 
 
-@administration.get("", response_model=PagePublic[UserPublic])
+@router.get("", response_model=PagePublic[UserPublic])
 async def list_users(session: SessionDep, query: Annotated[PageQuery, Query()]) -> Page[User]:
     """List users, newest first; `search` looks in addresses and names."""
     return await service.list_users(session, query)
 
 
-@administration.post(
+@router.post(
     "",
     status_code=status.HTTP_201_CREATED,
     response_model=UserPublic,
@@ -73,13 +74,13 @@ async def create_user(session: SessionDep, data: UserCreate) -> User:
     return await recovery.invite_user(session, data)
 
 
-@administration.get("/{user_id}", response_model=UserPublic, responses=problems(UserNotFound))
+@router.get("/{user_id}", response_model=UserPublic, responses=problems(UserNotFound))
 async def get_user(session: SessionDep, user_id: uuid.UUID) -> User:
     """Return a user."""
     return await service.get_user(session, user_id)
 
 
-@administration.patch(
+@router.patch(
     "/{user_id}",
     response_model=UserPublic,
     responses=problems(SuperuserRequired, RecentLoginRequired, UserNotFound, LastSuperuser),
@@ -90,7 +91,7 @@ async def update_user(session: SessionDep, user_id: uuid.UUID, data: UserUpdate)
     return await auth.administer_user(session, user_id, data)
 
 
-@administration.delete(
+@router.delete(
     "/{user_id}",
     status_code=status.HTTP_204_NO_CONTENT,
     responses=problems(SuperuserRequired, RecentLoginRequired, UserNotFound, LastSuperuser),
@@ -101,7 +102,7 @@ async def delete_user(session: SessionDep, user_id: uuid.UUID) -> None:
     await service.delete_user(session, user_id)
 
 
-@administration.delete(
+@router.delete(
     "/{user_id}/sessions",
     status_code=status.HTTP_204_NO_CONTENT,
     responses=problems(UserNotFound),
@@ -111,7 +112,7 @@ async def end_user_sessions(session: SessionDep, user_id: uuid.UUID) -> None:
     await auth.end_all_sessions(session, user_id)
 
 
-@administration.post(
+@router.post(
     "/{user_id}/password-reset",
     status_code=status.HTTP_202_ACCEPTED,
     response_class=Response,
@@ -123,8 +124,3 @@ async def mail_password_link(session: SessionDep, user_id: uuid.UUID) -> None:
     A deactivated user gets none.
     """
     await recovery.mail_password_link(session, user_id)
-
-
-router = APIRouter()
-router.include_router(me)  # first, since `me` is no user's id
-router.include_router(administration)
