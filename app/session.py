@@ -8,6 +8,7 @@ from psycopg import AsyncConnection, AsyncCursor, AsyncTransaction
 from psycopg.pq import TransactionStatus
 from sqlalchemy import Connection
 from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.orm.attributes import instance_state
 from sqlalchemy.util import await_only, greenlet_spawn
 from sqlmodel import Session as ORMSession
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -22,7 +23,7 @@ class Session(AsyncSession):
     """SQLModel's session, on one connection that the pool lends when a statement first needs it.
 
     Its statements, the ORM's and those that are built once, are one transaction; if it is
-    `read_only`, each sees a snapshot of its own, and objects are not to be changed.
+    `read_only`, each sees a snapshot of its own, and the ORM is to write nothing.
     """
 
     def __init__(self, engine: AsyncEngine, *, read_only: bool) -> None:
@@ -33,15 +34,18 @@ class Session(AsyncSession):
         )
         self._transaction = Transaction(engine, read_only=read_only)
         self._read_only = read_only
+        self._fetched: list[Any] = []
         cast(_ORMSession, self.sync_session).transaction = self._transaction
 
     async def fetch(self, statement: Statement[_T], **parameters: Any) -> list[_T]:
         """Run a statement that was built once and return its rows, as the statement says."""
-        objects_of = None if self._read_only else self.sync_session
-        if objects_of and (self.new or self.dirty or self.deleted):
+        if self.in_transaction():  # the ORM's: it may have something to write
             await self.flush()
         rows = await self._transaction.execute(statement.sql, statement.bind(parameters))
-        return statement.read(rows, objects_of)
+        found = statement.read(rows)
+        if not self._read_only and statement.model:
+            self._fetched += found
+        return found
 
     async def fetch_one(self, statement: Statement[_T], **parameters: Any) -> _T:
         """Run a statement that gives one row, or raise `ValueError`."""
@@ -56,7 +60,15 @@ class Session(AsyncSession):
         raise NotImplementedError("`Database.transact` begins and commits")
 
     async def commit(self) -> None:
-        """Write what has changed and end the transaction; the next statement begins another."""
+        """Write what has changed and end the transaction; the next statement begins another.
+
+        Raises `RuntimeError` if an object was changed that was fetched, and not added.
+        """
+        for row in self._fetched:
+            fetched = row[0] if isinstance(row, tuple) else row
+            if instance_state(fetched).modified and fetched not in self:
+                raise RuntimeError(f"{type(fetched).__name__} was changed without `session.add`")
+        self._fetched.clear()
         if self.in_transaction():
             await super().commit()
         await self._transaction.commit()

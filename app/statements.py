@@ -11,31 +11,31 @@ from typing import Any, Final, Generic, TypeVar
 
 from sqlalchemy import ColumnElement, inspect
 from sqlalchemy.dialects.postgresql.psycopg import dialect
-from sqlalchemy.orm import Session
-from sqlalchemy.orm.attributes import instance_state, set_committed_value
+from sqlalchemy.orm.attributes import instance_state
 
 _T = TypeVar("_T")
 _Row = Sequence[Any]
 _Process = Callable[[Any], Any]
-_Read = Callable[[_Row, Session | None], Any]
+_Read = Callable[[_Row], Any]
 _DIALECT: Final = dialect()  # type: ignore[no-untyped-call]  # SQLAlchemy has no type for it
 
 
 class Statement(Generic[_T]):
     """A SELECT, or what has a RETURNING; its `bindparam`s get their values when it is run.
 
-    `Statement[Item](select(Item), Item)` gives objects of the model. If values are selected behind
-    the model, or several without one, a row is a tuple of them all.
+    `Statement[Item](select(Item), Item)` gives objects of the model, which belong to no session:
+    `session.add` makes it write what changes. If values are selected behind the model, or several
+    without one, a row is a tuple of them all.
     """
 
     def __init__(self, statement: Any, model: type[Any] | None = None) -> None:
         self._statement = statement
-        self._model = model
+        self.model = model
 
     @cached_property
     def _compiled(self) -> "_Compiled":
         """Compile at the first use: then all models are there that this one refers to."""
-        return _Compiled(self._statement, self._model)
+        return _Compiled(self._statement, self.model)
 
     @property
     def sql(self) -> str:
@@ -51,10 +51,9 @@ class Statement(Generic[_T]):
             values[name] = process(values[name])
         return values
 
-    def read(self, rows: Iterable[_Row], session: Session | None) -> list[_T]:
-        """Return what the rows stand for. Objects are the session's own, if there is one."""
-        read = self._compiled.read
-        return [read(row, session) for row in rows]
+    def read(self, rows: Iterable[_Row]) -> list[_T]:
+        """Return what the rows stand for."""
+        return list(map(self._compiled.read, rows))
 
 
 class _Compiled:
@@ -88,17 +87,17 @@ def _make_reader(columns: list[ColumnElement[Any]], model: type[Any] | None) -> 
         return load
     is_single = len(values) == 1 and not load
 
-    def read(row: _Row, session: Session | None) -> Any:
+    def read(row: _Row) -> Any:
         read = [process(row[n]) if process else row[n] for n, process in values]
         if load:
-            read.insert(0, load(row, session))
+            read.insert(0, load(row))
         return read[0] if is_single else tuple(read)
 
     return read
 
 
 def _make_loader(columns: list[ColumnElement[Any]], model: type[Any]) -> _Read:
-    """Return what makes an object of a row as the ORM does, with every column loaded."""
+    """Return what makes an object of a row: detached, with every column loaded."""
     mapper = inspect(model)
     names = [attribute.key for attribute in mapper.column_attrs]
     key = [names.index(mapper.get_property_by_column(each).key) for each in mapper.primary_key]
@@ -108,21 +107,14 @@ def _make_loader(columns: list[ColumnElement[Any]], model: type[Any]) -> _Read:
         if (process := _result_processor(column))
     ]
 
-    def load(row: _Row, session: Session | None) -> Any:
-        values = dict(zip(names, row, strict=False))
+    def load(row: _Row) -> Any:
+        loaded = mapper.class_manager.new_instance()
+        values = loaded.__dict__
+        values.update(zip(names, row, strict=False))
         for name, process in processors:
             values[name] = process(values[name])
         identity = mapper.identity_key_from_primary_key([row[n] for n in key])
-        known = session.identity_map.get(identity) if session else None
-        if known is not None:
-            for name, value in values.items():
-                set_committed_value(known, name, value)
-            return known
-        loaded = mapper.class_manager.new_instance()
-        loaded.__dict__.update(values)
         instance_state(loaded).key = identity
-        if session:
-            session.add(loaded)
         return loaded
 
     return load

@@ -49,6 +49,7 @@ async def make_superuser(session: Session, **attributes: Any) -> User:
 async def make_item(session: Session, owner: User, **attributes: Any) -> Item:
     data = {"title": f"Item {next(_numbers)}"} | attributes
     item = await create_item(session, owner, ItemCreate(**data))
+    session.add(item)
     await session.commit()
     return item
 

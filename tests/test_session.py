@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 import psycopg
 import pytest
 from fastapi import FastAPI
-from sqlalchemy import URL, QueuePool, bindparam, func, insert, inspect, text, update
+from sqlalchemy import URL, QueuePool, bindparam, func, insert, text, update
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.orm.exc import DetachedInstanceError
 from sqlmodel import col, select
@@ -74,7 +74,8 @@ async def test_fetch_returns_no_lazy_relationships(reading: Session, item: Item)
 async def test_fetch_returns_values_and_tuples(session: Session, item: Item, user: User) -> None:
     assert await session.fetch(COUNT) == [1]
     since = datetime.now(UTC) + timedelta(days=1)
-    assert await session.fetch(WITH_OWNER, id=item.id, since=since) == [(item, user.email, False)]
+    ((fetched, *values),) = await session.fetch(WITH_OWNER, id=item.id, since=since)
+    assert (fetched.id, values) == (item.id, [user.email, False])
 
 
 async def test_find_one_returns_none_where_nothing_is(session: Session) -> None:
@@ -83,18 +84,26 @@ async def test_find_one_returns_none_where_nothing_is(session: Session) -> None:
         await session.fetch_one(FIND, id=uuid4())
 
 
-async def test_fetched_object_is_written_when_it_changes(session: Session, item: Item) -> None:
+async def test_fetched_object_is_written_once_it_is_added(session: Session, item: Item) -> None:
     session.expunge_all()
     fetched = await session.fetch_one(FIND, id=item.id)
+    session.add(fetched)
     fetched.title = "New"
     await session.commit()
     assert (await session.exec(select(Item.title))).one() == "New"
+    await session.refresh(fetched, ["owner"])
+    assert fetched.owner is not None
 
 
-async def test_fetched_object_is_the_one_that_the_session_has(session: Session, item: Item) -> None:
-    assert await session.fetch_one(RENAME, item_id=item.id, new="New") is item
-    assert item.title == "New"
-    assert not inspect(item).modified
+@pytest.mark.parametrize("statement", [FIND, WITH_OWNER])
+async def test_commit_refuses_an_object_that_was_changed_and_not_added(
+    session: Session, item: Item, statement: Statement[Any]
+) -> None:
+    since = {} if statement is FIND else {"since": datetime.now(UTC)}
+    fetched = await session.fetch_one(statement, id=item.id, **since)
+    (fetched if statement is FIND else fetched[0]).title = "New"
+    with pytest.raises(RuntimeError, match="was changed without"):
+        await session.commit()
 
 
 async def test_fetch_sees_what_the_session_has_not_written_yet(

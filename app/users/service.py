@@ -69,6 +69,7 @@ async def list_users(session: Session, query: PageQuery) -> Page[User]:
 
 async def update_user(session: Session, user: User, data: UserUpdateMe) -> User:
     """Change the fields that were sent."""
+    session.add(user)
     user.sqlmodel_update(data.model_dump(exclude_unset=True))
     await session.flush()
     return user
