@@ -1,21 +1,20 @@
 """The database: the engine, and one transaction for each request."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from typing import Final, TypeVar, cast
+from collections.abc import Awaitable, Callable
+from typing import Final, TypeVar
 
-from sqlalchemy import URL, QueuePool
+from sqlalchemy import URL, NullPool
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.event import listen
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import (
-    AsyncConnection,
     AsyncEngine,
     create_async_engine,
 )
 from sqlalchemy.orm.exc import StaleDataError
 
 from app.database_url import require_postgresql
+from app.pool import Pool
 from app.session import Session
 
 _T = TypeVar("_T")
@@ -34,7 +33,6 @@ _CLIENT_SETTINGS: Final = {
     "keepalives_interval": 10,
     "keepalives_count": 3,
 }
-_POOL_TIMEOUT = 3  # seconds
 _ATTEMPTS = 3
 # serialization_failure, deadlock_detected, foreign_key_violation
 _ROLLED_BACK = {"40001", "40P01", "23503"}
@@ -49,17 +47,16 @@ class Database:
     def __init__(self, url: URL, *, pool_size: int, prepared_statements: bool = True) -> None:
         """Connect lazily. Raise `DatabaseURLError` for anything but PostgreSQL."""
         require_postgresql(url)
-        self.engine = _create_engine(url, pool_size, prepared_statements=prepared_statements)
+        self.engine = _create_engine(url, prepared_statements=prepared_statements)
+        self.pool = Pool(self.engine, pool_size)
 
     def new_session(self, *, read_only: bool) -> Session:
-        """Open a session; it takes a connection when it needs one, and ends with `close`."""
-        return Session(self.engine, read_only=read_only)
+        """Open a session; one that reads sees each statement's own snapshot, and sends no BEGIN."""
+        return Session(self.pool, autocommit=read_only)
 
-    @asynccontextmanager
-    async def autocommit(self) -> AsyncIterator[AsyncConnection]:
-        """Lend a connection where each statement, also one that writes, is its own transaction."""
-        async with self.engine.connect() as connection:
-            yield connection
+    def autocommit(self) -> Session:
+        """Open a session in which each statement, also one that writes, is its own transaction."""
+        return Session(self.pool, autocommit=True)
 
     async def transact(
         self, work: Callable[[Session], Awaitable[_T]], *, read_only: bool = False
@@ -90,22 +87,18 @@ class Database:
 
     @property
     def connections_in_use(self) -> int:
-        return cast(QueuePool, self.engine.pool).checkedout()
+        return self.pool.in_use
 
     async def dispose(self) -> None:
-        await self.engine.dispose()
+        await self.pool.close()
 
 
-def _create_engine(url: URL, pool_size: int, *, prepared_statements: bool) -> AsyncEngine:
+def _create_engine(url: URL, *, prepared_statements: bool) -> AsyncEngine:
     ours = " ".join(f"-c {name}={value}" for name, value in _SERVER_SETTINGS.items())
     options = f"{ours} {url.query.get('options', '')}".rstrip()  # of two, the URL's comes last
     engine = create_async_engine(
         url,
-        pool_size=pool_size,
-        max_overflow=0,
-        pool_timeout=_POOL_TIMEOUT,
-        pool_recycle=1800,
-        pool_use_lifo=True,  # the one used last is in the caches, on both sides
+        poolclass=NullPool,  # `Pool` keeps them
         isolation_level="AUTOCOMMIT",
         skip_autocommit_rollback=True,
         hide_parameters=True,

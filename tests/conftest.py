@@ -27,6 +27,7 @@ from app.database_url import libpq_uri
 from app.embedded import running_server
 from app.health import Revisions
 from app.main import create_app
+from app.pool import Pool
 from app.session import Session
 from app.settings import Settings
 from app.users.models import User
@@ -127,6 +128,7 @@ class OneConnection(Database):
             isolation_level="AUTOCOMMIT",
             skip_autocommit_rollback=True,
         )
+        self.pool = Pool(self.engine, 10)
 
 
 @pytest.fixture
@@ -138,6 +140,7 @@ async def database(migrated_database: URL) -> AsyncIterator[Database]:
     async with connection.transaction(force_rollback=True):
         yield database
     await database.dispose()
+    await database.engine.dispose()
 
 
 @pytest.fixture

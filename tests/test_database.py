@@ -337,10 +337,11 @@ async def test_an_exhausted_pool_is_unavailable(
     live_database: URL,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("app.database._POOL_TIMEOUT", 0.05)
+    monkeypatch.setattr("app.pool._PATIENCE", 0.05)
     live = live_app.state.database
     small = live_app.state.database = Database(live_database, pool_size=1)
-    async with small.engine.connect():
+    async with small.new_session(read_only=True) as session:
+        await session.connection()
         await unavailable(live_client)
     await small.dispose()
     live_app.state.database = live

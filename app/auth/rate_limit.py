@@ -17,7 +17,6 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import (
     CTE,
-    CompoundSelect,
     DateTime,
     Interval,
     LargeBinary,
@@ -37,6 +36,7 @@ from app.auth.models import RateLimit
 from app.database import Database
 from app.errors import ServiceError, Unavailable
 from app.session import Session
+from app.statements import Statement
 
 _CONNECTIONS = 2
 _PATIENCE = 3  # seconds
@@ -147,8 +147,8 @@ class RateLimits:
             values[f"key_{number}"] = key_hash
             values[f"interval_{number}"] = limit.interval
             values[f"tolerance_{number}"] = limit.interval * (limit.burst - 1)
-        async with self.turn(), self._database.autocommit() as connection:
-            answers = (await connection.execute(_consume(len(uses)), values)).all()
+        async with self.turn(), self._database.autocommit() as session:
+            answers = await session.fetch(_consume(len(uses)), **values)
         for number, is_used, wait, _ in sorted(answers):
             if not is_used:
                 # A bucket that is not there yet was filled at this very moment.
@@ -173,7 +173,7 @@ _GIVE_BACK = (
 
 
 @cache
-def _consume(count: int) -> CompoundSelect[Any]:
+def _consume(count: int) -> Statement[tuple[int, bool, timedelta | None, str]]:
     """Build the one statement; it returns the number of each use, whether it passed, the wait."""
     # For this statement's transaction alone: a crash may forget the last attempts, and none of
     # them waits for the disk, which takes longer than all else.
@@ -181,10 +181,12 @@ def _consume(count: int) -> CompoundSelect[Any]:
     ctes: list[CTE] = []
     for number in range(count):
         ctes.append(_consume_one(number, after=ctes[-1] if ctes else None))
-    return union_all(
-        *(
-            select(literal(number), exists(select(cte)), _find_wait(number), not_durable)
-            for number, cte in enumerate(ctes)
+    return Statement(
+        union_all(
+            *(
+                select(literal(number), exists(select(cte)), _find_wait(number), not_durable)
+                for number, cte in enumerate(ctes)
+            )
         )
     )
 

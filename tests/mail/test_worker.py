@@ -215,7 +215,7 @@ async def test_no_connection_to_the_database_is_held_while_sending(
     sending = asyncio.create_task(worker.deliver_due())
     while not smtp.messages:  # noqa: ASYNC110  # bounded by the worker's own limits
         await asyncio.sleep(0.01)
-    assert live_app.state.database.engine.pool.checkedout() == 0
+    assert live_app.state.database.connections_in_use == 0
     smtp.may_answer.set()
     assert await sending == 1
 
