@@ -94,8 +94,10 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_middleware(BodyLimit, size=MAX_BODY_SIZE)
     install_error_handlers(app)
     # What is asked for most comes first, since routes are tried in this order.
-    for router in (me_router, items_router, users_router, auth_router):
-        app.include_router(router, prefix=API)
+    app.include_router(me_router, prefix=API)
+    app.include_router(items_router, prefix=API)
+    app.include_router(users_router, prefix=API)
+    app.include_router(auth_router, prefix=API)
     app.include_router(health_router)
     app.include_router(auth_pages)
     if settings.serves_docs:

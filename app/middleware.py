@@ -1,8 +1,8 @@
 """What every answer carries, errors included, and how much of a request is read."""
 
 import re
-import uuid
 from http import HTTPStatus
+from secrets import token_hex
 from typing import Final
 
 from starlette.datastructures import Headers
@@ -43,10 +43,10 @@ class ResponseHeaders:
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = message["headers"] = [*message.get("headers", ())]
-                present = {name for name, _ in headers}
-                headers.extend(each for each in self._headers if each[0] not in present)
-                headers.append((b"x-request-id", request_id.encode()))
+                given = message.get("headers", ())
+                present = {name for name, _ in given}
+                missing = [each for each in self._headers if each[0] not in present]
+                message["headers"] = [*given, *missing, (b"x-request-id", request_id.encode())]
             await send(message)
 
         await self._app(scope, receive, send_with_headers)
@@ -56,7 +56,7 @@ def _request_id(scope: Scope) -> str:
     for name, value in scope["headers"]:
         if name == b"x-request-id" and _REQUEST_ID.fullmatch(value):
             return str(value, "ascii")
-    return uuid.uuid4().hex
+    return token_hex(16)
 
 
 class BodyLimit:
@@ -73,19 +73,21 @@ class BodyLimit:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        declared = Headers(scope=scope).get("content-length", "")
-        total = int(declared[:19]) if declared.isdecimal() else 0
-        too_large = HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
         seen = 0
 
         async def receive_some() -> Message:
             nonlocal seen
-            if total > self._size:
-                raise too_large
+            if seen == 0 and _declared_size(scope) > self._size:
+                raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
             message = await receive()
             seen += len(message.get("body", b""))
             if seen > self._size:
-                raise too_large
+                raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
             return message
 
         await self._app(scope, receive_some, send)
+
+
+def _declared_size(scope: Scope) -> int:
+    declared = Headers(scope=scope).get("content-length", "")
+    return int(declared[:19]) if declared.isdecimal() else 0

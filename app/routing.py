@@ -79,8 +79,10 @@ class _StrictRequest(Request):
     @property
     def query_params(self) -> QueryParams:
         """The query, which must be UTF-8; Starlette reads what is not as U+FFFD."""
+        query: bytes = self.scope["query_string"]
         try:
-            unquote_to_bytes(self.scope["query_string"]).decode()
+            if query:
+                unquote_to_bytes(query).decode()
         except UnicodeDecodeError:
             error = {"type": "unicode", "loc": ("query",), "msg": "The query is not UTF-8"}
             raise RequestValidationError([error]) from None
