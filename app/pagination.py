@@ -7,31 +7,25 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, Generic, Protocol, TypeVar
+from typing import Annotated, Any, Generic, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 from sqlalchemy import DateTime, Integer, String, Uuid, bindparam, or_, tuple_
 from sqlmodel import col, select
 
-from app.schemas import Line
+from app.schemas import Line, Output
 from app.session import Session
 from app.statements import Statement
 
 _T = TypeVar("_T")
+_Rows = Statement[tuple[Any, ...]]
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _ESCAPE = "/"
 _CURSOR = struct.Struct(">q16s")  # microseconds since the epoch, UUID
 
 
-class Row(Protocol):
-    """What a table needs to be paged: its order is `created_at`, then `id`."""
-
-    id: uuid.UUID
-    created_at: datetime
-
-
-_R = TypeVar("_R", bound=Row)
+_R = TypeVar("_R", bound=Output)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,12 +85,14 @@ class Page(Generic[_T]):
 
 
 class Listing(Generic[_R]):
-    """Rows of a model to page through: those that meet the conditions.
+    """Rows of a model that meet the conditions, `shown` to clients: by `created_at`, then `id`.
 
     The conditions may have parameters, which `get_page` gives their values.
     """
 
-    def __init__(self, model: type[_R], *conditions: Any, search_in: Sequence[Any]) -> None:
+    def __init__(
+        self, model: type[Any], shown: type[_R], *conditions: Any, search_in: Sequence[Any]
+    ) -> None:
         order = (col(model.created_at), col(model.id))
         is_later = tuple_(*order) < tuple_(
             bindparam("last_created_at", type_=DateTime(timezone=True)),
@@ -104,21 +100,25 @@ class Listing(Generic[_R]):
         )
         text = bindparam("search", type_=String)
         is_found = or_(*(col(each).icontains(text, escape=_ESCAPE) for each in search_in))
+        self._shown = shown
+        self._names = [*shown.model_fields]
         rows = (
-            select(model)
+            select(*(getattr(model, name) for name in self._names))
             .where(*conditions)
             .order_by(*(each.desc() for each in order))
             .limit(bindparam("limit", type_=Integer))
         )
         self._statements = {
-            (False, False): Statement[_R](rows, model),
-            (True, False): Statement[_R](rows.where(is_later), model),
-            (False, True): Statement[_R](rows.where(is_found), model),
-            (True, True): Statement[_R](rows.where(is_later, is_found), model),
+            (False, False): _Rows(rows),
+            (True, False): _Rows(rows.where(is_later)),
+            (False, True): _Rows(rows.where(is_found)),
+            (True, True): _Rows(rows.where(is_later, is_found)),
         }
 
-    def get_statement(self, query: PageQuery) -> Statement[_R]:
-        return self._statements[query.cursor is not None, query.search is not None]
+    async def fetch(self, session: Session, parameters: dict[str, Any]) -> list[_R]:
+        statement = self._statements["last_id" in parameters, "search" in parameters]
+        rows = await session.fetch(statement, **parameters)
+        return [self._shown.take(dict(zip(self._names, row, strict=True))) for row in rows]
 
 
 async def get_page(
@@ -130,11 +130,12 @@ async def get_page(
         parameters |= {"last_created_at": query.cursor.created_at, "last_id": query.cursor.id}
     if query.search is not None:
         parameters["search"] = _escape(query.search)
-    page = await session.fetch(listing.get_statement(query), **parameters)
+    page = await listing.fetch(session, parameters)
     if len(page) <= query.limit:
         return Page(page)
     page.pop()
-    return Page(page, Position(page[-1].created_at, page[-1].id).encode())
+    last: Any = page[-1]
+    return Page(page, Position(last.created_at, last.id).encode())
 
 
 def _escape(text: str) -> str:

@@ -63,11 +63,19 @@ class Output(SQLModel):
     def _take_as_it_is(
         cls: type[Self], row: Any, validate: ModelWrapValidatorHandler[Self]
     ) -> Self:
+        if isinstance(row, cls):
+            return row
         if not isinstance(row, SQLModel):
             return validate(row)
+        return cls.take({name: getattr(row, name) for name in cls.__pydantic_fields__})
+
+    @classmethod
+    def take(cls, values: dict[str, Any]) -> Self:
+        """Return values of all fields as they are.
+
+        That is what `model_construct` does, without its search for aliases and defaults.
+        """
         taken: Self = cls.__new__(cls)
-        values = {name: getattr(row, name) for name in cls.__pydantic_fields__}
-        # What `model_construct` does, without its search for aliases and defaults.
         object.__setattr__(taken, "__dict__", values)
         object.__setattr__(taken, "__pydantic_fields_set__", set(values))
         return taken

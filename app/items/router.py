@@ -20,7 +20,7 @@ router = APIRouter(prefix="/items", tags=["items"], route_class=ServiceRoute)
 @router.get("", response_model=PagePublic[ItemPublic])
 async def list_items(
     session: SessionDep, user: CurrentUser, query: Annotated[PageQuery, Query()]
-) -> Page[Item]:
+) -> Page[ItemPublic]:
     """List the caller's items, newest first; `search` looks in titles and descriptions."""
     return await service.list_items(session, user, query)
 

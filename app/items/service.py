@@ -9,7 +9,7 @@ from sqlmodel import col, select
 
 from app.errors import NotFound
 from app.items.models import Item
-from app.items.schemas import ItemCreate, ItemUpdate
+from app.items.schemas import ItemCreate, ItemPublic, ItemUpdate
 from app.pagination import Listing, Page, PageQuery, get_page
 from app.session import Session
 from app.statements import Statement
@@ -26,7 +26,10 @@ _WHERE = (
 )
 _FIND = Statement[Item](select(Item).where(*_WHERE), Item)
 _LISTING = Listing(
-    Item, col(Item.owner_id) == bindparam("owner_id"), search_in=(Item.title, Item.description)
+    Item,
+    ItemPublic,
+    col(Item.owner_id) == bindparam("owner_id"),
+    search_in=(Item.title, Item.description),
 )
 _CREATE = Statement[Item](
     insert(Item)
@@ -62,7 +65,7 @@ async def get_item(session: Session, user: User, item_id: uuid.UUID) -> Item:
     return item
 
 
-async def list_items(session: Session, user: User, query: PageQuery) -> Page[Item]:
+async def list_items(session: Session, user: User, query: PageQuery) -> Page[ItemPublic]:
     """Return a page of the user's own items, newest first, that contain `query.search`."""
     return await get_page(session, _LISTING, query, owner_id=user.id)
 

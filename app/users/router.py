@@ -57,7 +57,7 @@ async def delete_me(session: SessionDep, login: RecentLogin) -> None:
 
 
 @router.get("", response_model=PagePublic[UserPublic])
-async def list_users(session: SessionDep, query: Annotated[PageQuery, Query()]) -> Page[User]:
+async def list_users(session: SessionDep, query: Annotated[PageQuery, Query()]) -> Page[UserPublic]:
     """List users, newest first; `search` looks in addresses and names."""
     return await service.list_users(session, query)
 

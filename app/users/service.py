@@ -15,10 +15,10 @@ from app.errors import Conflict, NotFound
 from app.pagination import Listing, Page, PageQuery, get_page
 from app.session import Session
 from app.users.models import User
-from app.users.schemas import UserCreate, UserUpdate, UserUpdateMe
+from app.users.schemas import UserCreate, UserPublic, UserUpdate, UserUpdateMe
 
 NO_PASSWORD = "!"  # noqa: S105  # no hash looks like this, so nothing matches it
-_LISTING = Listing(User, search_in=(User.email, User.full_name))
+_LISTING = Listing(User, UserPublic, search_in=(User.email, User.full_name))
 
 
 class EmailTaken(Conflict):
@@ -62,7 +62,7 @@ async def find_user_by_email(session: Session, email: str) -> User | None:
     return (await session.exec(select(User).where(User.email == email))).one_or_none()
 
 
-async def list_users(session: Session, query: PageQuery) -> Page[User]:
+async def list_users(session: Session, query: PageQuery) -> Page[UserPublic]:
     """Return a page of users, newest first, whose address or name contains `query.search`."""
     return await get_page(session, _LISTING, query)
 
