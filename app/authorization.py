@@ -7,10 +7,15 @@ from fastapi import FastAPI
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import iter_route_contexts
 
-from app.auth.dependencies import get_current_login, get_recent_login, get_superuser
+from app.auth.dependencies import (
+    get_current_login,
+    get_current_user,
+    get_recent_login,
+    get_superuser,
+)
 
-# The strictest first; a route that depends on neither is open to anyone.
-_AUDIENCES = {get_superuser: "superuser", get_current_login: "user"}
+# The strictest first; a route that depends on none is open to anyone.
+_AUDIENCES = {get_superuser: "superuser", get_current_login: "user", get_current_user: "user"}
 
 
 class Access(NamedTuple):

@@ -38,23 +38,43 @@ class SuperuserRequired(Forbidden):
 class _Authentication(OAuth2PasswordBearer):
     """The scheme that the API's documentation shows, which also finds who is calling.
 
-    As dependencies of their own, the session and the token cost each request 25 us more.
+    It needs no other dependencies, and none stands between it and a route that wants the user:
+    each would cost the request 20 us.
     """
 
-    async def __call__(self, request: Request) -> Login:  # type: ignore[override]  # not the token
+    def __init__(self) -> None:
+        # Errors are this module's own, since FastAPI's answer is no problem document.
+        scheme_name = OAuth2PasswordBearer.__name__
+        super().__init__("/api/v1/auth/login", scheme_name=scheme_name, auto_error=False)
+
+    async def find_login(self, request: Request) -> Login:
+        session = await get_session(request)
+        known: Login | None = session.info.get(Login)
+        if known:
+            return known
         token = await super().__call__(request)
         if not token:
             raise NotAuthenticated
-        login = await authenticate(await get_session(request), token)
+        login = session.info[Login] = await authenticate(session, token)
         bind_contextvars(user_id=str(login.user.id), session_id=str(login.session_id))
         return login
 
 
-# Errors are this module's own, since FastAPI's answer is no problem document.
-get_current_login = _Authentication(
-    tokenUrl="/api/v1/auth/login", scheme_name=OAuth2PasswordBearer.__name__, auto_error=False
-)
+class _GetCurrentLogin(_Authentication):
+    async def __call__(self, request: Request) -> Login:  # type: ignore[override]  # not the token
+        return await self.find_login(request)
+
+
+class _GetCurrentUser(_Authentication):
+    async def __call__(self, request: Request) -> User:  # type: ignore[override]  # not the token
+        return (await self.find_login(request)).user
+
+
+get_current_login = _GetCurrentLogin()
 CurrentLogin = Annotated[Login, Depends(get_current_login)]
+
+get_current_user = _GetCurrentUser()
+CurrentUser = Annotated[User, Depends(get_current_user)]
 
 
 async def get_recent_login(login: CurrentLogin) -> Login:
@@ -64,13 +84,6 @@ async def get_recent_login(login: CurrentLogin) -> Login:
 
 
 RecentLogin = Annotated[Login, Depends(get_recent_login)]
-
-
-async def get_current_user(login: CurrentLogin) -> User:
-    return login.user
-
-
-CurrentUser = Annotated[User, Depends(get_current_user)]
 
 
 async def get_superuser(user: CurrentUser) -> User:
