@@ -6,6 +6,7 @@ user of any data set can be called.
 
 import uuid
 from hashlib import md5
+from ipaddress import IPv4Address
 from pathlib import Path
 
 import psycopg
@@ -37,11 +38,14 @@ INSERT INTO login_session (id, user_id, token_hash, created_at, last_used_at, au
                            expires_at, address, user_agent)
     SELECT gen_random_uuid(), md5('user' || n)::uuid,
            sha256(('ust_' || lpad(n::text, 43, '0'))::bytea),
-           now(), now() + interval '1 day', now(), now() + interval '30 days', '192.0.2.1', 'wrk'
+           now(), now() + interval '1 day', now(), now() + interval '30 days',
+           host('10.0.0.0'::inet + n), NULL
     FROM generate_series(0, {users} - 1) AS n;
 INSERT INTO known_device (user_id, fingerprint, last_used_at)
-    SELECT md5('user' || n)::uuid, sha256(n::text::bytea), now()
-    FROM generate_series(0, {users} - 1) AS n;
+    SELECT md5('user' || n)::uuid, sha256(place), now()
+    FROM generate_series(0, {users} - 1) AS n,
+         LATERAL (VALUES ('device\\000'::bytea),
+                         ('network\\000'::bytea || host('10.0.0.0'::inet + n)::bytea)) AS t (place);
 INSERT INTO email_token (token_hash, user_id, purpose, email, created_at, expires_at)
     SELECT sha256(n::text::bytea), md5('user' || n)::uuid, 'email_verification',
            'bench' || n || '@example.com', now(), now() + interval '1 day'
@@ -79,6 +83,11 @@ def item_id(number: int) -> uuid.UUID:
 
 def email(number: int) -> str:
     return f"bench{number}@example.com"
+
+
+def address(number: int) -> str:
+    """Return from where a user signs in, with a client that does not tell its name."""
+    return str(IPv4Address("10.0.0.0") + number)
 
 
 def token(number: int) -> str:

@@ -28,6 +28,7 @@ from app.errors import Unauthenticated
 from app.mail import service as mail
 from app.schemas import find_canonical_email
 from app.session import Session
+from app.statements import Statement
 from app.users.models import User
 from app.users.service import NO_PASSWORD
 
@@ -91,13 +92,15 @@ async def log_in(
 
 
 _live_addresses = select(LoginSession.address).where(LoginSession.user_id == User.id, is_live())
-_FIND_ACCOUNT = select(
-    User.id, User.hashed_password, User.is_active, func.array(_live_addresses.scalar_subquery())
-).where(User.email == bindparam("email"))
+_FIND_ACCOUNT = Statement[tuple[uuid.UUID, str, bool, list[str | None]]](
+    select(
+        User.id, User.hashed_password, User.is_active, func.array(_live_addresses.scalar_subquery())
+    ).where(User.email == bindparam("email"))
+)
 
 
 async def _find_account(session: Session, email: str | None) -> _Account:
-    row = (await session.exec(_FIND_ACCOUNT, params={"email": email or ""})).one_or_none()
+    row = await session.find_one(_FIND_ACCOUNT, email=email or "")
     return _Account(*row) if row else _Account(None, NO_PASSWORD, is_active=False, addresses=[])
 
 
@@ -117,7 +120,6 @@ async def _replace_hash(session: Session, user_id: uuid.UUID, new_hash: str) -> 
     await session.exec(user.values(hashed_password=new_hash))
 
 
-# Built once: SQLAlchemy keeps no compiled form of an INSERT of several VALUES.
 _mine = bindparam("fingerprints", type_=ARRAY(LargeBinary))
 _new = insert(KnownDevice).from_select(
     ["user_id", "fingerprint"],
@@ -128,7 +130,7 @@ _remembered = _new.on_conflict_do_update(
     set_={"last_used_at": func.now()},
 )
 # In one trip: what is counted is as it was before.
-_REMEMBER = (
+_REMEMBER = Statement[tuple[int, int]](
     select(
         func.count(),
         func.count().filter(col(KnownDevice.fingerprint) == any_(_mine)),
@@ -144,8 +146,7 @@ async def _remember_device(session: Session, user_id: uuid.UUID, client: Client)
     Of the first login, which has nothing to be compared with, it is not said.
     """
     mine = [_fingerprint("device", _find_device(client)), _fingerprint("network", client.network)]
-    values = {"user_id": user_id, "fingerprints": mine}
-    total, recognized = (await session.exec(_REMEMBER, params=values)).one()
+    total, recognized = await session.fetch_one(_REMEMBER, user_id=user_id, fingerprints=mine)
     return total > 0 and recognized < len(mine)
 
 

@@ -8,7 +8,7 @@ import re
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from http import HTTPStatus
 from typing import ClassVar, NamedTuple
 
@@ -88,12 +88,21 @@ async def sign_up(session: Session, hasher: PasswordHasher, data: SignUp) -> Use
     return user
 
 
+_LOCK_USER = Statement[uuid.UUID](
+    select(User.id)
+    .where(
+        User.id == bindparam("user_id"),
+        User.hashed_password == bindparam("hashed_password"),
+        col(User.is_active),
+    )
+    .with_for_update(key_share=True)
+)
+
+
 async def lock_user(session: Session, user_id: uuid.UUID, hashed_password: str) -> bool:
     """Lock the user if it is active and still has this password, which was verified meanwhile."""
-    user = select(User.id).where(
-        User.id == user_id, User.hashed_password == hashed_password, col(User.is_active)
-    )
-    return (await session.exec(user.with_for_update(key_share=True))).first() is not None
+    values = {"user_id": user_id, "hashed_password": hashed_password}
+    return await session.find_one(_LOCK_USER, **values) is not None
 
 
 async def lock_session(session: Session, session_id: uuid.UUID) -> bool:
@@ -102,45 +111,45 @@ async def lock_session(session: Session, session_id: uuid.UUID) -> bool:
     return (await session.exec(mine.with_for_update(key_share=True))).first() is not None
 
 
-async def start_session(session: Session, user_id: uuid.UUID, client: Client) -> TokenPublic:
-    """Add a login session, and end those that are one too many."""
-    token = new_token("ust")
-    new = insert(LoginSession).values(
-        user_id=user_id,
-        token_hash=hash_token(token),
-        expires_at=func.now() + LIFETIME,
-        address=client.address,
-        user_agent=client.user_agent,
-    )
-    session_id, expires_at = (
-        await session.exec(new.returning(col(LoginSession.id), col(LoginSession.expires_at)))
-    ).one()
-    bind_contextvars(session_id=str(session_id))
-    await _drop_surplus_sessions(session, user_id, newest=hash_token(token))
-    return TokenPublic(access_token=token, expires_at=expires_at)
-
-
-async def _drop_surplus_sessions(session: Session, user_id: uuid.UUID, *, newest: bytes) -> None:
-    """End what has expired, and of the others what was used least recently.
-
-    Not the newest, though it may look older: its instants are those of its transaction's start,
-    and of parallel logins one that started first may come last.
-    """
-    others = select(LoginSession.id).where(
-        LoginSession.user_id == user_id, LoginSession.token_hash != newest
-    )
-    surplus = others.order_by(
-        is_live().desc(), col(LoginSession.last_used_at).desc(), col(LoginSession.id)
-    ).offset(SESSIONS_PER_USER - 1)
-    await session.exec(delete(LoginSession).where(col(LoginSession.id).in_(surplus)))
-
-
 def is_live() -> ColumnElement[bool]:
     """Return the condition that a login session has not expired."""
     return and_(
         col(LoginSession.expires_at) > func.now(),
         col(LoginSession.last_used_at) > func.now() - IDLE_LIFETIME,
     )
+
+
+_START_SESSION = Statement[tuple[uuid.UUID, datetime]](
+    insert(LoginSession)
+    .values({name: bindparam(name) for name in ("user_id", "token_hash", "address", "user_agent")})
+    .values(id=func.gen_random_uuid(), expires_at=func.now() + LIFETIME)
+    .returning(col(LoginSession.id), col(LoginSession.expires_at))
+)
+# What has expired, and of the others what was used least recently. Not the newest, though it may
+# look older: its instants are those of its transaction's start, and of parallel logins one that
+# started first may come last.
+_SURPLUS = (
+    select(LoginSession.id)
+    .where(
+        LoginSession.user_id == bindparam("user_id"),
+        LoginSession.token_hash != bindparam("newest"),
+    )
+    .order_by(is_live().desc(), col(LoginSession.last_used_at).desc(), col(LoginSession.id))
+    .offset(SESSIONS_PER_USER - 1)
+)
+_DROP_SURPLUS = Statement[uuid.UUID](
+    delete(LoginSession).where(col(LoginSession.id).in_(_SURPLUS)).returning(col(LoginSession.id))
+)
+
+
+async def start_session(session: Session, user_id: uuid.UUID, client: Client) -> TokenPublic:
+    """Add a login session, and end those that are one too many."""
+    token = new_token("ust")
+    values = {"user_id": user_id, "token_hash": hash_token(token), **client._asdict()}
+    session_id, expires_at = await session.fetch_one(_START_SESSION, **values)
+    bind_contextvars(session_id=str(session_id))
+    await session.fetch(_DROP_SURPLUS, user_id=user_id, newest=hash_token(token))
+    return TokenPublic(access_token=token, expires_at=expires_at)
 
 
 _IS_USE_DUE = col(LoginSession.last_used_at) < func.now() - _USE_WRITTEN_AFTER

@@ -126,7 +126,7 @@ async def test_consume_is_exact_when_sixteen_connections_try_at_once(
 ) -> None:
     waits = await asyncio.gather(*(find_wait(many_limits, TEN.use("ada")) for _ in range(160)))
     assert waits.count(None) == 10
-    assert {wait for wait in waits if wait} <= {59, 60}
+    assert all(0 < wait <= 60 for wait in waits if wait is not None)
 
 
 async def test_first_use_is_exact_when_sixteen_connections_try_at_once(
@@ -135,7 +135,7 @@ async def test_first_use_is_exact_when_sixteen_connections_try_at_once(
     for key in range(10):
         waits = await asyncio.gather(*(find_wait(many_limits, ONE.use(key)) for _ in range(16)))
         assert waits.count(None) == 1
-        assert {wait for wait in waits if wait} <= {59, 60}
+        assert all(0 < wait <= 60 for wait in waits if wait is not None)
 
 
 async def test_uses_and_their_return_never_wait_for_each_other_in_a_ring(
