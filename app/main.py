@@ -33,7 +33,7 @@ from app.parts import (
     create_samples,
     read_revisions,
 )
-from app.routing import name_operation
+from app.routing import add_routes, name_operation
 from app.settings import Settings, read_settings
 from app.shutdown import delayed_shutdown
 from app.telemetry import conceal_requests, configure_telemetry
@@ -94,14 +94,14 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_middleware(BodyLimit, size=MAX_BODY_SIZE)
     install_error_handlers(app)
     # What is asked for most comes first, since routes are tried in this order.
-    app.include_router(me_router, prefix=API)
-    app.include_router(items_router, prefix=API)
-    app.include_router(users_router, prefix=API)
-    app.include_router(auth_router, prefix=API)
-    app.include_router(health_router)
-    app.include_router(auth_pages)
+    add_routes(app, me_router, API)
+    add_routes(app, items_router, API)
+    add_routes(app, users_router, API)
+    add_routes(app, auth_router, API)
+    add_routes(app, health_router)
+    add_routes(app, auth_pages)
     if settings.serves_docs:
-        app.include_router(docs_router)
+        add_routes(app, docs_router)
     return app
 
 

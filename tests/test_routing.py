@@ -1,12 +1,19 @@
 from uuid import uuid4
 
 import pytest
+from fastapi import FastAPI
 from httpx2 import AsyncClient
 from sqlmodel import func, select
 
+from app.auth.dependencies import get_current_user
+from app.auth.router import router as auth
 from app.items.models import Item
+from app.items.router import router as items
+from app.routing import add_routes
 from app.session import Session
 from app.users.models import User
+from app.users.router import me
+from app.users.router import router as users
 from tests.factories import make_item
 from tests.problems import read_problem
 
@@ -120,3 +127,18 @@ async def test_strict_request_refuses_a_form_that_is_not_utf_8(
     body = b"username=a&password=" + text
     answer = await client.post("/api/v1/auth/login", content=body, headers=headers)
     read_problem(answer, 400, "bad_request")
+
+
+def test_add_routes_keeps_all_that_include_router_does() -> None:
+    ours, fastapis = FastAPI(), FastAPI()
+    for router in (me, users, items, auth):
+        add_routes(ours, router, "/api")
+        fastapis.include_router(router, prefix="/api")
+    assert ours.openapi() == fastapis.openapi()
+    assert len(ours.openapi()["paths"]) > 10
+
+
+async def test_add_routes_heeds_dependency_overrides(app: FastAPI, client: AsyncClient) -> None:
+    app.dependency_overrides[get_current_user] = lambda: User(email="ada@example.com")
+    answer = await client.patch("/api/v1/items/no-uuid", json={"title": "New"})
+    read_problem(answer, 422, "unprocessable_content")
