@@ -139,6 +139,8 @@ def test_add_routes_keeps_all_that_include_router_does() -> None:
 
 
 async def test_add_routes_heeds_dependency_overrides(app: FastAPI, client: AsyncClient) -> None:
-    app.dependency_overrides[get_current_user] = lambda: User(email="ada@example.com")
+    app.dependency_overrides[get_current_user] = lambda: User(
+        email="ada@example.com", hashed_password="!"
+    )
     answer = await client.patch("/api/v1/items/no-uuid", json={"title": "New"})
     read_problem(answer, 422, "unprocessable_content")
