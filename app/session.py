@@ -1,7 +1,7 @@
 """A request's session: SQLModel's own, and psycopg alone for statements that are built once."""
 
 import asyncio
-from typing import Any, NoReturn, TypeVar, cast
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import psycopg
 from psycopg import AsyncTransaction
@@ -25,19 +25,36 @@ class Session(AsyncSession):
     """
 
     def __init__(self, pool: Pool, *, autocommit: bool) -> None:
-        super().__init__(
-            sync_session_class=_ORMSession,
-            expire_on_commit=False,
-            join_transaction_mode="rollback_only",  # to begin and to commit is `Transaction`'s
-        )
         self._transaction = Transaction(pool, autocommit=autocommit)
         self._autocommit = autocommit
         self._fetched: list[Any] = []
-        cast(_ORMSession, self.sync_session).transaction = self._transaction
+        self.memo: dict[type, Any] = {}
+        """What has been found out for the request, by its type."""
+
+    if not TYPE_CHECKING:  # whoever checks types shall see SQLModel's
+
+        def __getattr__(self, name: str) -> Any:
+            """Make SQLModel's part of the session once something of it is asked for.
+
+            Most requests have no use for it, and it takes a twentieth of their time.
+            """
+            if self._has_orm:
+                raise AttributeError(name)
+            super().__init__(
+                sync_session_class=_ORMSession,
+                expire_on_commit=False,
+                join_transaction_mode="rollback_only",  # to begin and commit is `Transaction`'s
+            )
+            self.sync_session.transaction = self._transaction
+            return getattr(self, name)
+
+    @property
+    def _has_orm(self) -> bool:
+        return "sync_session" in self.__dict__
 
     async def fetch(self, statement: Statement[_T], **parameters: Any) -> list[_T]:
         """Run a statement that was built once and return its rows, as the statement says."""
-        if self.in_transaction():  # the ORM's: it may have something to write
+        if self._has_orm and self.in_transaction():  # it may have something to write
             await self.flush()
         rows = await self._transaction.execute(statement.sql, statement.bind(parameters))
         found = statement.read(rows)
@@ -67,18 +84,19 @@ class Session(AsyncSession):
             if instance_state(fetched).modified and fetched not in self:
                 raise RuntimeError(f"{type(fetched).__name__} was changed without `session.add`")
         self._fetched.clear()
-        if self.in_transaction():
+        if self._has_orm and self.in_transaction():
             await super().commit()
         await self._transaction.commit()
 
     async def rollback(self) -> None:
         """Undo all since the last commit."""
-        await super().rollback()
+        if self._has_orm:
+            await super().rollback()
         await self._transaction.rollback()
 
     async def close(self) -> None:
         """Undo what was not committed, and give the connection back; a cancelled request too."""
-        if self.in_transaction():  # else there is nothing to forget either
+        if self._has_orm:
             self.sync_session.close()  # which sends nothing, in AUTOCOMMIT
         if self._transaction.is_open:
             await asyncio.shield(self._transaction.rollback())

@@ -49,13 +49,13 @@ class _Authentication(OAuth2PasswordBearer):
 
     async def find_login(self, request: Request) -> Login:
         session = await get_session(request)
-        known: Login | None = session.info.get(Login)
+        known: Login | None = session.memo.get(Login)
         if known:
             return known
         token = await super().__call__(request)
         if not token:
             raise NotAuthenticated
-        login = session.info[Login] = await authenticate(session, token)
+        login = session.memo[Login] = await authenticate(session, token)
         bind_contextvars(user_id=str(login.user.id), session_id=str(login.session_id))
         return login
 
