@@ -18,7 +18,9 @@ from fastapi.dependencies.models import Dependant
 from fastapi.dependencies.utils import request_body_to_args, request_params_to_args
 from fastapi.exceptions import RequestValidationError, ResponseValidationError
 from fastapi.routing import APIRoute
-from pydantic_core import PydanticUndefined as Undefined
+from pydantic_core import PydanticUndefined
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 Handle = Callable[[Request], Awaitable[Response]]
 _REFUSED: Final = object()
@@ -48,17 +50,18 @@ class _Call:
     async def run(self, request: Request, body: Any, results: list[Any], errors: list[Any]) -> Any:
         """Return its result, or `_REFUSED` where the request is not what it or its needs want."""
         of = self.dependant
-        refused = any(results[place] is _REFUSED for _, place in self.needs)
+        refused = bool(errors) and any(results[place] is _REFUSED for _, place in self.needs)
         arguments = {name: results[place] for name, place in self.needs if name}
-        for fields, given in (
-            (of.path_params, request.path_params),
-            (of.query_params, request.query_params),
-        ):
-            if fields:
-                values, found = request_params_to_args(fields, given)
-                arguments |= values
-                errors += found
-                refused = refused or bool(found)
+        if of.path_params:
+            values, found = request_params_to_args(of.path_params, request.path_params)
+            arguments |= values
+            errors += found
+            refused = refused or bool(found)
+        if of.query_params:
+            values, found = request_params_to_args(of.query_params, request.query_params)
+            arguments |= values
+            errors += found
+            refused = refused or bool(found)
         if of.body_params:
             values, found = await request_body_to_args(
                 of.body_params, body, embed_body_fields=False
@@ -136,10 +139,8 @@ def _is_coroutine_function(call: Any) -> bool:
 
 async def _read_body(request: Request) -> Any:
     """Return what the JSON says, or raise as FastAPI does; its media type has been looked at."""
-    if not await request.body():
-        return Undefined
     try:
-        return await request.json()
+        return await request.json() if await request.body() else PydanticUndefined
     except json.JSONDecodeError as error:
         detail = {
             "type": "json_invalid",
@@ -149,3 +150,5 @@ async def _read_body(request: Request) -> Any:
             "ctx": {"error": error.msg},
         }
         raise RequestValidationError([detail], body=error.doc) from error
+    except ClientDisconnect as gone:
+        raise HTTPException(HTTPStatus.BAD_REQUEST) from gone

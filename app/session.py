@@ -90,6 +90,7 @@ class Session(AsyncSession):
 
     async def rollback(self) -> None:
         """Undo all since the last commit."""
+        self._fetched.clear()
         if self._has_orm:
             await super().rollback()
         await self._transaction.rollback()

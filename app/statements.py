@@ -9,7 +9,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Any, Final, Generic, TypeVar
 
-from sqlalchemy import ColumnElement, inspect
+from psycopg import adapters
+from psycopg.sql import Literal
+from sqlalchemy import ColumnElement, Float, inspect
 from sqlalchemy.dialects.postgresql.psycopg import dialect
 from sqlalchemy.orm.attributes import instance_state
 
@@ -29,13 +31,13 @@ class Statement(Generic[_T]):
     """
 
     def __init__(self, statement: Any, model: type[Any] | None = None) -> None:
-        self._statement = statement
+        self.statement = statement
         self.model = model
 
     @cached_property
     def _compiled(self) -> "_Compiled":
         """Compile at the first use: then all models are there that this one refers to."""
-        return _Compiled(self._statement, self.model)
+        return _Compiled(self.statement, self.model)
 
     @property
     def sql(self) -> str:
@@ -46,7 +48,7 @@ class Statement(Generic[_T]):
         compiled = self._compiled
         if parameters.keys() != compiled.names:
             raise TypeError(f"takes {sorted(compiled.names)}, was given {sorted(parameters)}")
-        values = {**compiled.constants, **parameters}
+        values = dict(parameters)
         for name, process in compiled.bind_processors:
             values[name] = process(values[name])
         return values
@@ -65,18 +67,22 @@ class _Compiled:
             raise TypeError("a default that Python makes needs a `bindparam` of its own")
         self.sql = str(compiled)
         self.names: set[str] = set()
-        self.constants: dict[str, Any] = {}
         self.bind_processors: list[tuple[str, _Process]] = []
         for parameter, name in compiled.bind_names.items():
             process = parameter.type.dialect_impl(_DIALECT).bind_processor(_DIALECT)
             if not parameter.required:
                 value = parameter.effective_value
-                self.constants[name] = process(value) if process else value
+                self._write_constant(name, process(value) if process else value)
                 continue
             self.names.add(name)
             if process:
                 self.bind_processors.append((name, process))
         self.read = _make_reader(list(statement.exported_columns), model)
+
+    def _write_constant(self, name: str, value: Any) -> None:
+        """Put a value into the SQL that is always the same, and need not be sent apart."""
+        literal = Literal(value).as_string().replace("%", "%%")
+        self.sql = self.sql.replace(f"%({name})s", literal)
 
 
 def _make_reader(columns: list[ColumnElement[Any]], model: type[Any] | None) -> _Read:
@@ -121,4 +127,7 @@ def _make_loader(columns: list[ColumnElement[Any]], model: type[Any]) -> _Read:
 
 
 def _result_processor(column: ColumnElement[Any]) -> _Process | None:
-    return column.type.dialect_impl(_DIALECT).result_processor(_DIALECT, None)
+    # Of all types, those of numbers ask what PostgreSQL calls theirs.
+    name = "float8" if isinstance(column.type, Float) else "numeric"
+    type_ = column.type.dialect_impl(_DIALECT)
+    return type_.result_processor(_DIALECT, adapters.types[name].oid)

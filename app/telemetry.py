@@ -1,5 +1,6 @@
 """OpenTelemetry: FastAPI's own, by the standard variables, where its packages are installed."""
 
+import os
 from importlib.util import find_spec
 
 from fastapi.telemetry import TelemetryConfig
@@ -10,10 +11,12 @@ from opentelemetry.context import Context
 def configure_telemetry() -> TelemetryConfig:
     """Export traces and metrics to OTEL_EXPORTER_OTLP_ENDPOINT, if there is one.
 
-    `pip install "fastapi[opentelemetry]"` brings the packages; without them nothing happens.
-    FastAPI's log records are off: they hold messages of exceptions, as these were raised.
+    `pip install "fastapi[opentelemetry]"` brings the packages; without them nothing happens, and
+    without its variables neither: else each request would look for them. FastAPI's log records are
+    off: they hold messages of exceptions, as these were raised.
     """
-    return {"auto_configure": _is_installed(), "logs": False}
+    wanted = _is_installed() and any(name.startswith("OTEL_") for name in os.environ)
+    return {"auto_configure": wanted, "tracing": wanted, "metrics": wanted, "logs": False}
 
 
 def _is_installed() -> bool:

@@ -1,14 +1,35 @@
 """Statements that are built once, beside the ORM in the same transaction: on a real PostgreSQL."""
 
 import asyncio
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 from uuid import UUID, uuid4
 
 import psycopg
 import pytest
 from fastapi import FastAPI
-from sqlalchemy import URL, bindparam, func, insert, text, update
+from sqlalchemy import (
+    ARRAY,
+    JSON,
+    URL,
+    Date,
+    Enum,
+    Float,
+    Integer,
+    Interval,
+    LargeBinary,
+    Numeric,
+    String,
+    Uuid,
+    bindparam,
+    cast,
+    func,
+    insert,
+    literal,
+    text,
+    update,
+)
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.orm.exc import DetachedInstanceError
 from sqlmodel import col, select
@@ -157,18 +178,53 @@ async def test_rollback_undoes_all_since_the_commit(session: Session, item: Item
     assert item.title == "Old"
 
 
-async def test_errors_are_sqlalchemys(session: Session, item: Item) -> None:
+async def test_errors_are_sqlalchemys_and_hide_the_values(session: Session, item: Item) -> None:
+    names = ("id", "title", "owner_id")
     add = Statement[UUID](
-        insert(Item)
-        .values(id=bindparam("id"), title="Again", owner_id=bindparam("owner_id"))
-        .returning(col(Item.id))
+        insert(Item).values({name: bindparam(name) for name in names}).returning(col(Item.id))
     )
     with pytest.raises(IntegrityError) as refused:
-        await session.fetch(add, id=item.id, owner_id=item.owner_id)
+        await session.fetch(add, id=item.id, title="Canary", owner_id=item.owner_id)
     assert violates(refused.value, "pk_item")
-    assert "Again" not in str(refused.value)
+    assert "Canary" not in str(refused.value)
     await session.rollback()
     assert await session.fetch(COUNT) == [1]
+
+
+@pytest.mark.parametrize("constant", ["100 %", "%s", "it's", "a\\b", "%(id)s", 1.5, None, True])
+async def test_constants_are_part_of_the_statement(session: Session, constant: object) -> None:
+    echo = Statement[tuple[Any, int]](
+        select(literal(constant), bindparam("number", type_=Integer)).where(
+            literal(constant).is_not_distinct_from(constant)
+        )
+    )
+    assert await session.fetch_one(echo, number=1) == (constant, 1)
+
+
+@pytest.mark.parametrize(
+    ("type_", "value"),
+    [
+        (Numeric(10, 2), Decimal("1.50")),
+        (Numeric(10, 2, asdecimal=False), 1.5),
+        (Float(), 1.5),
+        (Float(asdecimal=True), Decimal("1.5")),
+        (JSON(), {"a": [1, None]}),
+        (Enum("red", "blue", name="color", native_enum=False), "red"),
+        (Interval(), timedelta(days=1)),
+        (LargeBinary(), b"\0a"),
+        (ARRAY(String()), ["a", None]),
+        (Date(), date(2026, 11, 25)),
+        (Uuid(), UUID(int=1)),
+    ],
+)
+async def test_fetch_gives_values_as_their_types_have_them(
+    session: Session, type_: Any, value: object
+) -> None:
+    echo = Statement[Any](select(cast(bindparam("value", type_=type_), type_)))
+    sent = await session.fetch_one(echo, value=value)
+    assert (sent, type(sent)) == (value, type(value))
+    same = (await session.exec(echo.statement, params={"value": value})).one()
+    assert (same, type(same)) == (value, type(value))
 
 
 async def test_begin_is_the_databases(session: Session) -> None:

@@ -1,0 +1,193 @@
+"""The shorter way and FastAPI's: the same answers, to good requests and bad ones."""
+
+from collections.abc import AsyncIterator
+from typing import Annotated, Any, cast
+from uuid import uuid4
+
+import pytest
+from fastapi import APIRouter, BackgroundTasks, Cookie, Depends, FastAPI, Header, Query, Response
+from fastapi.routing import APIRoute
+from httpx2 import AsyncClient
+from pydantic import BaseModel
+
+from app import endpoint
+from app.items.models import Item
+from app.routing import ServiceRoute, add_routes
+from app.session import Session
+from app.users.models import User
+from tests.factories import make_item
+
+ITEM = "/api/v1/items/{item_id}"
+JSON = {"Content-Type": "application/json"}
+REQUESTS: list[tuple[str, str, dict[str, Any]]] = [
+    ("GET", "/api/v1/users/me", {}),
+    ("GET", "/api/v1/users/me", {"headers": {"Authorization": "Bearer nobody"}}),
+    ("PATCH", "/api/v1/users/me", {"json": {"full_name": "Ada"}}),
+    ("PATCH", "/api/v1/users/me", {"json": {"full_name": 1, "is_superuser": True}}),
+    ("PATCH", "/api/v1/users/me", {}),
+    ("PATCH", "/api/v1/users/me", {"json": None}),
+    ("PATCH", "/api/v1/users/me", {"json": []}),
+    ("PATCH", "/api/v1/users/me", {"content": b"{", "headers": JSON}),
+    ("PATCH", "/api/v1/users/me", {"content": b"{", "headers": {"Authorization": "Bearer no"}}),
+    ("GET", "/api/v1/items?limit=1&search=Item", {}),
+    ("GET", "/api/v1/items?limit=0&cursor=x&more=1", {}),
+    ("GET", "/api/v1/items?limit=0", {"headers": {"Authorization": ""}}),
+    ("GET", "/api/v1/items?search=%ff", {}),
+    ("GET", ITEM, {}),
+    ("GET", "/api/v1/items/none", {}),
+    ("GET", f"/api/v1/items/{uuid4()}", {}),
+    ("PATCH", ITEM, {"json": {"title": "New", "description": None}}),
+    ("PATCH", "/api/v1/items/none", {"json": {"title": ""}}),
+    ("PATCH", "/api/v1/items/none", {"json": {"title": ""}, "headers": {"Authorization": ""}}),
+    ("GET", "/api/v1/users", {}),
+    ("POST", "/api/v1/users", {"json": {}}),
+    ("GET", "/healthz", {}),
+    ("GET", "/readyz?x=1", {}),
+]
+
+
+@pytest.fixture
+async def item(session: Session, user: User) -> Item:
+    return await make_item(session, user)
+
+
+@pytest.mark.parametrize("request_", REQUESTS)
+async def test_both_ways_lead_to_the_same_answer(
+    app: FastAPI, user_client: AsyncClient, item: Item, request_: tuple[str, str, dict[str, Any]]
+) -> None:
+    method, path, options = request_
+    answers = []
+    for overrides in ({}, {len: len}):
+        app.dependency_overrides = overrides  # which nothing depends on
+        answer = await user_client.request(method, path.format(item_id=item.id), **options)
+        body = answer.json() | {"request_id": None, "updated_at": None}
+        headers = {**answer.headers} | {"x-request-id": None, "content-length": None}
+        answers.append((answer.status_code, body, headers))
+    assert answers[0] == answers[1]
+
+
+async def test_dependencies_are_called_once_and_in_order(app: FastAPI, client: AsyncClient) -> None:
+    called = []
+
+    async def first() -> str:
+        called.append("first")
+        return "1"
+
+    async def second(one: Annotated[str, Depends(first)], more: str = "") -> str:
+        called.append("second")
+        return f"{one}2{more}"
+
+    router = APIRouter(route_class=ServiceRoute, tags=["test"], dependencies=[Depends(second)])
+
+    @router.get("/work")
+    async def work(
+        two: Annotated[str, Depends(second)], one: Annotated[str, Depends(first)], last: str
+    ) -> str:
+        called.append("work")
+        return one + two + last
+
+    add_routes(app, router)
+    assert (await client.get("/work?last=3&more=x")).json() == "112x3"
+    assert called == ["first", "second", "work"]
+    called.clear()
+    assert (await client.get("/work")).status_code == 422
+    assert called == ["first", "second"]
+
+
+class Sent(BaseModel):
+    text: str = "none"
+    more: str | None = None
+
+
+async def give() -> AsyncIterator[str]:
+    yield "given"
+
+
+def call() -> str:
+    return "called"
+
+
+async def test_unusual_routes_go_the_way_of_fastapi(app: FastAPI, client: AsyncClient) -> None:
+    router = APIRouter(route_class=ServiceRoute, tags=["test"])
+    done: list[str] = []
+
+    @router.get("/yields")
+    async def yields(given: Annotated[str, Depends(give)]) -> str:
+        return given
+
+    @router.get("/threads")
+    async def threads(called: Annotated[str, Depends(call)]) -> str:
+        return called
+
+    @router.get("/synchronous")
+    def synchronous() -> str:
+        return "called"
+
+    @router.get("/heads")
+    async def heads(x_name: Annotated[str, Header()], name: Annotated[str, Cookie()]) -> str:
+        return x_name + name
+
+    @router.get("/sets")
+    async def sets(response: Response, tasks: BackgroundTasks) -> str:
+        response.headers["X-Set"] = "yes"
+        tasks.add_task(done.append, "done")
+        return "set"
+
+    @router.get("/leaves-out", response_model_exclude_none=True)
+    async def leaves_out() -> Sent:
+        return Sent()
+
+    @router.get("/again", dependencies=[Depends(give, use_cache=False)])
+    async def again(query: Annotated[Sent, Query()]) -> Sent:
+        return query
+
+    add_routes(app, router)
+    headers = {"X-Name": "head", "Cookie": "name=crumb"}
+    paths = [route.path for route in cast(list[APIRoute], router.routes)]
+    answers = {path: await client.get(path, headers=headers) for path in paths}
+    assert {path: answer.json() for path, answer in answers.items()} == {
+        "/yields": "given",
+        "/threads": "called",
+        "/synchronous": "called",
+        "/heads": "headcrumb",
+        "/sets": "set",
+        "/leaves-out": {"text": "none"},
+        "/again": {"text": "none", "more": None},
+    }
+    assert answers["/sets"].headers["x-set"] == "yes"
+    assert done == ["done"]
+
+
+async def test_route_that_returns_what_its_model_is_not_is_a_fault(
+    app: FastAPI, client: AsyncClient
+) -> None:
+    router = APIRouter(route_class=ServiceRoute, tags=["test"])
+
+    @router.get("/work", response_model=Sent)
+    async def work() -> dict[str, int]:
+        return {"text": 1}
+
+    add_routes(app, router)
+    assert (await client.get("/work")).status_code == 500
+
+
+async def test_routes_with_benchmarks_are_of_the_usual_kind(app: FastAPI) -> None:
+
+    async def unused(_: Any) -> Any:
+        raise AssertionError
+
+    taken = {
+        f"{method} {route.path}"
+        for route in app.routes
+        if isinstance(route, APIRoute) and endpoint.shorten(route, unused) is not unused
+        for method in route.methods or ()
+    }
+    assert {
+        "GET /api/v1/users/me",
+        "GET /api/v1/items",
+        "POST /api/v1/items",
+        "GET /api/v1/items/{item_id}",
+        "PATCH /api/v1/items/{item_id}",
+        "GET /api/v1/users",
+    } <= taken
+    assert "DELETE /api/v1/items/{item_id}" not in taken
