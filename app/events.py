@@ -9,6 +9,7 @@ import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.contextvars import bind_contextvars, clear_contextvars
 
+from app.logging import LogEvent, LogLevel
 from app.routing import name_operation
 
 Observe = Callable[[str, str, int, str, float], None]
@@ -26,10 +27,10 @@ class RequestEvents:
     the query is logged, since clients put secrets into them; ids of the path are the `target`.
     """
 
-    def __init__(self, app: ASGIApp, observe: Observe | None = None) -> None:
+    def __init__(self, app: ASGIApp, log: LogEvent, observe: Observe | None = None) -> None:
         self._app = app
+        self._log = log
         self._observe = observe
-        self._log = structlog.get_logger("app.requests").bind()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -71,10 +72,10 @@ class RequestEvents:
             event["target"] = {
                 name: value for name, value in parameters.items() if _UUID.fullmatch(str(value))
             }
-        getattr(self._log, _choose_level(operation, status))("request", **event)
+        self._log(_choose_level(operation, status), "request", **event)
 
 
-def _choose_level(operation: str, status: int) -> str:
+def _choose_level(operation: str, status: int) -> LogLevel:
     if status in _REFUSALS:
         return "warning"
     if status >= 500 or status == 0:  # noqa: PLR2004  # RFC 9110: the server has failed

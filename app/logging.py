@@ -1,22 +1,35 @@
 """How events are logged: a readable line each in development, one JSON object in production."""
 
+import json
 import logging
 import re
 import sys
 import traceback
-from typing import Final, Literal
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any, Final, Literal
 
 import psycopg
 import structlog
 from pydantic import ValidationError
 from sqlalchemy.exc import DBAPIError
-from structlog.contextvars import merge_contextvars
+from structlog.contextvars import get_contextvars, merge_contextvars
 from structlog.dev import ConsoleRenderer, plain_traceback
-from structlog.processors import ExceptionRenderer, JSONRenderer, TimeStamper, add_log_level
+from structlog.processors import (
+    NAME_TO_LEVEL,
+    ExceptionRenderer,
+    JSONRenderer,
+    TimeStamper,
+    add_log_level,
+)
 from structlog.stdlib import ProcessorFormatter, add_logger_name
 from structlog.typing import EventDict, ExcInfo, Processor
 
 LogLevel = Literal["debug", "info", "warning", "error"]
+
+
+LogEvent = Callable[..., None]
+"""Called with a level, the event's name, and its fields by keyword."""
 
 _LEVELS: Final = {
     "uvicorn.error": logging.INFO,
@@ -56,6 +69,26 @@ def configure_logging(*, as_json: bool, level: LogLevel) -> None:
         processors=[ProcessorFormatter.remove_processors_meta, _redact_event, render],
     )
     _take_over_standard_logging(formatter, level)
+
+
+def event_logger(name: str, *, as_json: bool, level: LogLevel) -> LogEvent:
+    """Return what logs an event with simple fields, as the logger of this name does.
+
+    As JSON it takes half of structlog's time, which would be a tenth of a request's.
+    """
+    if not as_json:
+        logger = structlog.get_logger(name).bind()
+        return lambda at, event, **fields: getattr(logger, at)(event, **fields)
+    encode = json.JSONEncoder(default=str).encode
+    out = _StandardError()
+
+    def log(at: LogLevel, event: str, **fields: Any) -> None:
+        if NAME_TO_LEVEL[at] >= NAME_TO_LEVEL[level]:
+            now = f"{datetime.now(UTC).isoformat()[:-6]}Z"
+            ours = {"event": event, "logger": name, "level": at, "timestamp": now}
+            out.info(encode({**get_contextvars(), **fields, **ours}))
+
+    return log
 
 
 class _StandardError:

@@ -18,7 +18,7 @@ from app.errors import install_error_handlers, problem_response
 from app.events import LastResort, RequestEvents
 from app.health import router as health_router
 from app.items.router import router as items_router
-from app.logging import configure_logging
+from app.logging import configure_logging, event_logger
 from app.mail.worker import running
 from app.metrics import RequestMetrics, sampling
 from app.middleware import BodyLimit, ResponseHeaders
@@ -56,7 +56,9 @@ class Service(DocumentedAPI):
         if settings.cors_origins:
             app = _allow_origins(app, settings.cors_origins)
         observe = RequestMetrics().observe if settings.metrics_port else None
-        app = ResponseHeaders(RequestEvents(app, observe), only_https=settings.in_production)
+        as_json, level = settings.in_production, settings.log_level
+        log = event_logger("app.requests", as_json=as_json, level=level)
+        app = ResponseHeaders(RequestEvents(app, log, observe), only_https=settings.in_production)
         # Outermost, so that nobody sees another address than the client's own.
         trusted = [*settings.trusted_proxies]
         return ProxyHeadersMiddleware(app, trusted)  # type: ignore[arg-type, return-value]  # uvicorn's own types say the same

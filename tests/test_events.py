@@ -2,19 +2,23 @@
 
 import json
 import logging
+import re
 from collections.abc import Callable
 from typing import Any, NoReturn
 from urllib.parse import quote
+from uuid import uuid4
 
 import pytest
+import structlog
 from fastapi import APIRouter, FastAPI
 from httpx2 import AsyncClient
 from pydantic import BaseModel
 from sqlalchemy import text
 from sqlmodel import select
+from structlog.contextvars import bound_contextvars
 
 from app.auth.models import LoginSession
-from app.logging import configure_logging, redact
+from app.logging import configure_logging, event_logger, redact
 from app.routing import ServiceRoute, SessionDep
 from app.session import Session
 from app.users.models import User
@@ -324,3 +328,17 @@ async def test_asvs_16_2_5_no_flow_logs_a_secret(
     assert not [secret for secret in secrets if secret in logged]
     refused = "".join(answer.text for answer in answers if answer.status_code >= 400)
     assert not [secret for secret in secrets if secret in refused]
+
+
+def test_event_logger_writes_what_structlog_writes(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging(as_json=True, level="info")
+    log = event_logger("app.test", as_json=True, level="info")
+    fields: dict[str, Any] = {"status": 401, "client": None, "target": {"id": uuid4()}, "b": "\n"}
+    with bound_contextvars(request_id="mine", status=1):
+        log("warning", "request", **fields)
+        structlog.get_logger("app.test").warning("request", **fields)
+        log("debug", "not this")
+    ours, theirs = (json.loads(line) for line in capsys.readouterr().err.splitlines())
+    for event in (ours, theirs):
+        assert re.fullmatch(r"2\d{3}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", event.pop("timestamp"))
+    assert ours == theirs

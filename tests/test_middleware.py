@@ -97,7 +97,13 @@ async def test_body_limit_ignores_a_length_that_is_no_number(client: AsyncClient
 
 
 @pytest.mark.parametrize(
-    "middleware", [ResponseHeaders, RequestEvents, LastResort, lambda app: BodyLimit(app, 1)]
+    "middleware",
+    [
+        ResponseHeaders,
+        lambda app: RequestEvents(app, print),
+        LastResort,
+        lambda app: BodyLimit(app, 1),
+    ],
 )
 async def test_middleware_leaves_other_protocols_alone(middleware: type[ResponseHeaders]) -> None:
     passed: list[object] = []
