@@ -71,7 +71,11 @@ class Pool:
 
         That is its `TimeoutError` if all have been in use for too long.
         """
-        await self._wait_for_place()
+        if self._places.locked():
+            await self._wait_for_place()
+        else:
+            await self._places.acquire()  # at once
+        self.in_use += 1
         try:
             while self._idle:
                 connection = self._idle.pop()
@@ -102,15 +106,11 @@ class Pool:
             await self._idle.pop().close()
 
     async def _wait_for_place(self) -> None:
-        if self._places.locked():
-            try:
-                async with asyncio.timeout(_PATIENCE):
-                    await self._places.acquire()
-            except TimeoutError:
-                raise PoolTimeoutError("all connections were in use") from None
-        else:
-            await self._places.acquire()  # at once
-        self.in_use += 1
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                await self._places.acquire()
+        except TimeoutError:
+            raise PoolTimeoutError("all connections were in use") from None
 
     def _free_place(self) -> None:
         self.in_use -= 1

@@ -130,7 +130,7 @@ class Transaction:
     def is_open(self) -> bool:
         return self._block is not None
 
-    async def execute(self, sql: str, parameters: dict[str, Any]) -> list[tuple[Any, ...]]:
+    async def execute(self, sql: str, parameters: tuple[Any, ...]) -> list[tuple[Any, ...]]:
         """Run a statement and return its rows; errors are those that SQLAlchemy raises."""
         connection = self._connection or await self._borrow()
         try:

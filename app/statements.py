@@ -5,7 +5,8 @@ what requests send all the time is a `Statement`, which `Session.fetch` runs on 
 else is the ORM's: `session.exec`, `session.add`.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 from typing import Any, Final, Generic, TypeVar
 
@@ -19,6 +20,7 @@ _T = TypeVar("_T")
 _Row = Sequence[Any]
 _Process = Callable[[Any], Any]
 _Read = Callable[[_Row], Any]
+_PARAMETER: Final = re.compile(r"%(?:%|\((\w+)\)s)")
 _DIALECT: Final = dialect()  # type: ignore[no-untyped-call]  # SQLAlchemy has no type for it
 
 
@@ -43,15 +45,14 @@ class Statement(Generic[_T]):
     def sql(self) -> str:
         return self._compiled.sql
 
-    def bind(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the values of all parameters, as psycopg takes them, or raise `TypeError`."""
+    def bind(self, parameters: dict[str, Any]) -> tuple[Any, ...]:
+        """Return the values of all parameters, in the order of the SQL, or raise `TypeError`."""
         compiled = self._compiled
         if parameters.keys() != compiled.names:
             raise TypeError(f"takes {sorted(compiled.names)}, was given {sorted(parameters)}")
-        values = dict(parameters)
         for name, process in compiled.bind_processors:
-            values[name] = process(values[name])
-        return values
+            parameters[name] = process(parameters[name])
+        return tuple([parameters[name] for name in compiled.order])
 
     def read(self, rows: Iterable[_Row]) -> list[_T]:
         """Return what the rows stand for."""
@@ -77,6 +78,9 @@ class _Compiled:
             self.names.add(name)
             if process:
                 self.bind_processors.append((name, process))
+        # By place, since that is what PostgreSQL knows: psycopg would find out each time.
+        self.order = [name for name in _PARAMETER.findall(self.sql) if name]
+        self.sql = _PARAMETER.sub(lambda found: "%s" if found[1] else "%%", self.sql)
         self.read = _make_reader(list(statement.exported_columns), model)
 
     def _write_constant(self, name: str, value: Any) -> None:

@@ -11,7 +11,7 @@ from psycopg import AsyncCursor
 class Sent(NamedTuple):
     sql: str
     parameters: Any
-    """A mapping, or a list of them if the statement was sent for each."""
+    """Their mapping or sequence, or a list of mappings if the statement was sent for each."""
 
 
 @contextmanager
