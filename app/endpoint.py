@@ -97,9 +97,12 @@ def shorten(route: APIRoute, handle: Handle) -> Handle:
             results.append(await call.run(request, body, results, errors))
         if errors:
             raise RequestValidationError(errors, body=body)
-        content, wrong = field.validate(results[-1], {}, loc=("response",))
+        result = results[-1]
+        if isinstance(result, Response):
+            return result
+        content, wrong = field.validate(result, {}, loc=("response",))
         if wrong:
-            raise ResponseValidationError(wrong, body=results[-1])
+            raise ResponseValidationError(wrong, body=result)
         return Response(field.serialize_json(content), status, media_type="application/json")
 
     return handle_shortly
@@ -112,6 +115,7 @@ def _is_usual(route: APIRoute) -> bool:
         isinstance(route.response_class, DefaultPlaceholder)
         and route.response_model_by_alias
         and not takes_form
+        and not route._embed_body_fields  # noqa: SLF001  # several bodies in one
         and not any(getattr(route, f"response_model_{name}") for name in _RESPONSE_OPTIONS)
     )
 

@@ -5,13 +5,14 @@ import logging
 import re
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final, Literal
 
 import psycopg
 import structlog
 from pydantic import ValidationError
+from pydantic_core import to_json
 from sqlalchemy.exc import DBAPIError
 from structlog.contextvars import get_contextvars, merge_contextvars
 from structlog.dev import ConsoleRenderer, plain_traceback
@@ -79,16 +80,22 @@ def event_logger(name: str, *, as_json: bool, level: LogLevel) -> LogEvent:
     if not as_json:
         logger = structlog.get_logger(name).bind()
         return lambda at, event, **fields: getattr(logger, at)(event, **fields)
-    encode = json.JSONEncoder(default=str).encode
     out = _StandardError()
 
     def log(at: LogLevel, event: str, **fields: Any) -> None:
         if NAME_TO_LEVEL[at] >= NAME_TO_LEVEL[level]:
             now = f"{datetime.now(UTC).isoformat()[:-6]}Z"
             ours = {"event": event, "logger": name, "level": at, "timestamp": now}
-            out.info(encode({**get_contextvars(), **fields, **ours}))
+            out.info(_encode({**get_contextvars(), **fields, **ours}))
 
     return log
+
+
+def _encode(fields: Mapping[str, Any]) -> str:
+    try:
+        return to_json(fields, fallback=str).decode()
+    except ValueError:  # a lone surrogate, which the other writes as an escape
+        return json.dumps(fields, default=str)
 
 
 class _StandardError:

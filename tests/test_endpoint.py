@@ -137,14 +137,20 @@ async def test_unusual_routes_go_the_way_of_fastapi(app: FastAPI, client: AsyncC
     async def leaves_out() -> Sent:
         return Sent()
 
+    @router.put("/both")
+    async def both(sent: Sent, other: Sent) -> Sent:
+        return Sent(text=sent.text, more=other.text)
+
     @router.get("/again", dependencies=[Depends(give, use_cache=False)])
     async def again(query: Annotated[Sent, Query()]) -> Sent:
         return query
 
     add_routes(app, router)
     headers = {"X-Name": "head", "Cookie": "name=crumb"}
-    paths = [route.path for route in cast(list[APIRoute], router.routes)]
-    answers = {path: await client.get(path, headers=headers) for path in paths}
+    routes = cast(list[APIRoute], router.routes)
+    answers = {route.path: await client.get(route.path, headers=headers) for route in routes}
+    bodies = {"sent": {"text": "a"}, "other": {"text": "b"}}
+    answers["/both"] = await client.put("/both", json=bodies)
     assert {path: answer.json() for path, answer in answers.items()} == {
         "/yields": "given",
         "/threads": "called",
@@ -152,10 +158,25 @@ async def test_unusual_routes_go_the_way_of_fastapi(app: FastAPI, client: AsyncC
         "/heads": "headcrumb",
         "/sets": "set",
         "/leaves-out": {"text": "none"},
+        "/both": {"text": "a", "more": "b"},
         "/again": {"text": "none", "more": None},
     }
     assert answers["/sets"].headers["x-set"] == "yes"
     assert done == ["done"]
+
+
+async def test_response_that_a_route_returns_is_the_answer(
+    app: FastAPI, client: AsyncClient
+) -> None:
+    router = APIRouter(route_class=ServiceRoute, tags=["test"])
+
+    @router.get("/work", response_model=Sent)
+    async def work() -> Response:
+        return Response("as it is", status_code=202)
+
+    add_routes(app, router)
+    answer = await client.get("/work")
+    assert (answer.status_code, answer.text) == (202, "as it is")
 
 
 async def test_route_that_returns_what_its_model_is_not_is_a_fault(

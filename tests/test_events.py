@@ -330,10 +330,13 @@ async def test_asvs_16_2_5_no_flow_logs_a_secret(
     assert not [secret for secret in secrets if secret in refused]
 
 
-def test_event_logger_writes_what_structlog_writes(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("text", ["\n", "Zoë", "\ud800", "\0"])
+def test_event_logger_writes_what_structlog_writes(
+    capsys: pytest.CaptureFixture[str], text: str
+) -> None:
     configure_logging(as_json=True, level="info")
     log = event_logger("app.test", as_json=True, level="info")
-    fields: dict[str, Any] = {"status": 401, "client": None, "target": {"id": uuid4()}, "b": "\n"}
+    fields: dict[str, Any] = {"status": 401, "client": None, "target": {"id": uuid4()}, "b": text}
     with bound_contextvars(request_id="mine", status=1):
         log("warning", "request", **fields)
         structlog.get_logger("app.test").warning("request", **fields)

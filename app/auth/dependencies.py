@@ -6,6 +6,7 @@ from typing import Annotated, ClassVar
 
 from fastapi import Depends, Request
 from fastapi.security import OAuth2PasswordBearer
+from fastapi.security.utils import get_authorization_scheme_param
 from structlog.contextvars import bind_contextvars
 
 from app.auth.passwords import PasswordHasher
@@ -19,7 +20,7 @@ from app.auth.rate_limit import (
 from app.auth.schemas import SignUp
 from app.auth.service import Client, Login, RecentLoginRequired, authenticate
 from app.errors import Forbidden, Unauthenticated
-from app.routing import get_session
+from app.session import Session
 from app.users.models import User
 
 _CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f-\x9f]")
@@ -48,12 +49,13 @@ class _Authentication(OAuth2PasswordBearer):
         super().__init__("/api/v1/auth/login", scheme_name=scheme_name, auto_error=False)
 
     async def find_login(self, request: Request) -> Login:
-        session = await get_session(request)
+        session: Session = request.state.session
         known: Login | None = session.memo.get(Login)
         if known:
             return known
-        token = await super().__call__(request)
-        if not token:
+        header = request.headers.get("Authorization")
+        scheme, token = get_authorization_scheme_param(header)
+        if scheme.lower() != "bearer" or not token:
             raise NotAuthenticated
         login = session.memo[Login] = await authenticate(session, token)
         bind_contextvars(user_id=str(login.user.id), session_id=str(login.session_id))
