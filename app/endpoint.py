@@ -20,7 +20,6 @@ from fastapi.exceptions import RequestValidationError, ResponseValidationError
 from fastapi.routing import APIRoute
 from pydantic_core import PydanticUndefined
 from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect
 
 Handle = Callable[[Request], Awaitable[Response]]
 _REFUSED: Final = object()
@@ -96,7 +95,7 @@ def shorten(route: APIRoute, handle: Handle) -> Handle:
         for call in calls:
             results.append(await call.run(request, body, results, errors))
         if errors:
-            raise RequestValidationError(errors, body=body)
+            raise RequestValidationError(errors)
         result = results[-1]
         if isinstance(result, Response):
             return result
@@ -122,12 +121,12 @@ def _is_usual(route: APIRoute) -> bool:
 
 def _lay_out(dependant: Dependant, calls: list[_Call], places: dict[Any, int]) -> bool:
     """Append a dependant's calls, in the order in which FastAPI makes them, or return False."""
-    if any(getattr(dependant, name) for name in _UNUSUAL) or not dependant.use_cache:
+    if any(getattr(dependant, name) for name in _UNUSUAL):
         return False
     if not _is_coroutine_function(dependant.call):
         return False
     for each in dependant.dependencies:
-        if each.call not in places and not _lay_out(each, calls, places):
+        if not each.use_cache or not (each.call in places or _lay_out(each, calls, places)):
             return False
     places[dependant.call] = len(calls)
     calls.append(
@@ -154,5 +153,7 @@ async def _read_body(request: Request) -> Any:
             "ctx": {"error": error.msg},
         }
         raise RequestValidationError([detail], body=error.doc) from error
-    except ClientDisconnect as gone:
-        raise HTTPException(HTTPStatus.BAD_REQUEST) from gone
+    except HTTPException:
+        raise
+    except Exception as error:
+        raise HTTPException(HTTPStatus.BAD_REQUEST) from error

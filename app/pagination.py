@@ -93,6 +93,8 @@ class Listing(Generic[_R]):
     def __init__(
         self, model: type[Any], shown: type[_R], *conditions: Any, search_in: Sequence[Any]
     ) -> None:
+        if not {"created_at", "id"} <= shown.model_fields.keys():
+            raise TypeError("the cursor of a page is made of `created_at` and `id`")
         order = (col(model.created_at), col(model.id))
         is_later = tuple_(*order) < tuple_(
             bindparam("last_created_at", type_=DateTime(timezone=True)),

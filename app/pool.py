@@ -5,6 +5,7 @@ from time import monotonic
 from typing import Any, Final, cast
 
 from psycopg import AsyncConnection
+from psycopg.pq import TransactionStatus
 from sqlalchemy import Connection, PoolProxiedConnection
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -22,7 +23,7 @@ class PooledConnection:
         self._proxied = proxied
         self.driver = cast(AsyncConnection[tuple[Any, ...]], proxied.driver_connection)
         # One for all statements: to make one for each takes a fifth of the time to send it.
-        self.cursor = self.driver.cursor(binary=True)
+        self.cursor = self.driver.cursor()
         self._opened_at = monotonic()
         self._at_rest = self.driver.pgconn.transaction_status
 
@@ -46,6 +47,11 @@ class PooledConnection:
     def is_at_rest(self) -> bool:
         """Whether it is in no transaction, and no statement was broken off."""
         return self.driver.pgconn.transaction_status == self._at_rest
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether a statement has failed in the transaction, so that it can only be undone."""
+        return self.driver.pgconn.transaction_status == TransactionStatus.INERROR
 
     @property
     def is_outdated(self) -> bool:

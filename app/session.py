@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import psycopg
 from psycopg import AsyncTransaction
+from psycopg.errors import InFailedSqlTransaction
 from sqlalchemy import Connection
 from sqlalchemy.orm.attributes import instance_state
 from sqlalchemy.util import await_only, greenlet_spawn
@@ -83,7 +84,6 @@ class Session(AsyncSession):
             fetched = row[0] if isinstance(row, tuple) else row
             if instance_state(fetched).modified and fetched not in self:
                 raise RuntimeError(f"{type(fetched).__name__} was changed without `session.add`")
-        self._fetched.clear()
         if self._has_orm and self.in_transaction():
             await super().commit()
         await self._transaction.commit()
@@ -97,12 +97,17 @@ class Session(AsyncSession):
 
     async def close(self) -> None:
         """Undo what was not committed, and give the connection back; a cancelled request too."""
-        if self._has_orm:
-            self.sync_session.close()  # which sends nothing, in AUTOCOMMIT
-        if self._transaction.is_open:
-            await asyncio.shield(self._transaction.rollback())
+        if self._has_orm or self._transaction.is_open:
+            await asyncio.shield(self._close())
         else:
-            await self._transaction.give_back()
+            await self._transaction.close()
+
+    async def _close(self) -> None:
+        try:
+            if self._has_orm:
+                await super().close()
+        finally:
+            await self._transaction.close()
 
 
 class _ORMSession(ORMSession):
@@ -125,12 +130,16 @@ class Transaction:
         self._connection: PooledConnection | None = None
         self._for_orm: Connection | None = None
         self._block: AsyncTransaction | None = None
+        self._is_borrowing = False
+        self._is_closed = False
 
     @property
     def is_open(self) -> bool:
         return self._block is not None
 
-    async def execute(self, sql: str, parameters: tuple[Any, ...]) -> list[tuple[Any, ...]]:
+    async def execute(
+        self, sql: str, parameters: tuple[Any, ...] | dict[str, Any]
+    ) -> list[tuple[Any, ...]]:
         """Run a statement and return its rows; errors are those that SQLAlchemy raises."""
         connection = self._connection or await self._borrow()
         try:
@@ -148,41 +157,63 @@ class Transaction:
         return self._for_orm
 
     async def commit(self) -> None:
-        """End the transaction, and give the connection back."""
-        block, self._block = self._block, None
-        if block:
-            try:
+        """End the transaction, and give the connection back.
+
+        A statement that failed has undone all of it, which PostgreSQL's COMMIT would not tell.
+        """
+        try:
+            if self._connection and self._connection.has_failed and self._block:
+                raise InFailedSqlTransaction("a statement has failed, there is nothing to commit")
+            block, self._block = self._block, None
+            if block:
                 await block.__aexit__(None, None, None)
                 if block.status is not AsyncTransaction.Status.COMMITTED:
                     raise psycopg.OperationalError("the connection was lost before COMMIT")
-            except psycopg.Error as error:
-                await self._raise(error, "COMMIT")
-        await self.give_back()
+        except psycopg.Error as error:
+            await self._raise(error, "COMMIT")
+        finally:
+            await self._end()
 
     async def rollback(self) -> None:
         """Undo all since the transaction began, and give the connection back."""
+        await self._end()
+
+    async def close(self) -> None:
+        """Undo all, and lend nothing any more."""
+        self._is_closed = True
+        await self._end()
+
+    async def _end(self) -> None:
         block, self._block = self._block, None
+        connection, self._connection, self._for_orm = self._connection, None, None
         try:
             if block:
                 await block.__aexit__(psycopg.Rollback, psycopg.Rollback(), None)
         finally:
-            await self.give_back()
-
-    async def give_back(self) -> None:
-        connection, self._connection, self._for_orm = self._connection, None, None
-        if connection:
-            await self._pool.give_back(connection)
+            if connection:
+                await self._pool.give_back(connection)
 
     async def _borrow(self) -> PooledConnection:
-        connection = self._connection = await self._pool.borrow()
-        if not self._autocommit:
-            block = AsyncTransaction(connection.driver)
-            try:
-                await block.__aenter__()
-            except psycopg.Error as error:
-                await self._raise(error, "BEGIN")
-            self._block = block
+        if self._is_closed or self._is_borrowing:
+            raise RuntimeError("a session is for one task, until it is closed")
+        self._is_borrowing = True
+        try:
+            connection = self._connection = await self._pool.borrow()
+            if not self._autocommit:
+                self._block = await self._begin(connection)
+        except BaseException:
+            await self._end()
+            raise
+        finally:
+            self._is_borrowing = False
         return connection
+
+    async def _begin(self, connection: PooledConnection) -> AsyncTransaction:
+        block = AsyncTransaction(connection.driver)
+        try:
+            return await block.__aenter__()
+        except psycopg.Error as error:
+            await self._raise(error, "BEGIN")
 
     async def _raise(self, error: psycopg.Error, sql: str) -> NoReturn:
         """Raise SQLAlchemy's error for psycopg's, which tells whether the connection is lost."""

@@ -45,14 +45,16 @@ class Statement(Generic[_T]):
     def sql(self) -> str:
         return self._compiled.sql
 
-    def bind(self, parameters: dict[str, Any]) -> tuple[Any, ...]:
-        """Return the values of all parameters, in the order of the SQL, or raise `TypeError`."""
+    def bind(self, parameters: dict[str, Any]) -> tuple[Any, ...] | dict[str, Any]:
+        """Return the values of all parameters, as psycopg takes them, or raise `TypeError`."""
         compiled = self._compiled
         if parameters.keys() != compiled.names:
             raise TypeError(f"takes {sorted(compiled.names)}, was given {sorted(parameters)}")
         for name, process in compiled.bind_processors:
             parameters[name] = process(parameters[name])
-        return tuple([parameters[name] for name in compiled.order])
+        if compiled.is_by_place:
+            return tuple([parameters[name] for name in compiled.order])
+        return parameters
 
     def read(self, rows: Iterable[_Row]) -> list[_T]:
         """Return what the rows stand for."""
@@ -66,6 +68,8 @@ class _Compiled:
         compiled = statement.compile(dialect=_DIALECT)
         if compiled.prefetch:
             raise TypeError("a default that Python makes needs a `bindparam` of its own")
+        if compiled.post_compile_params:
+            raise TypeError("a list for IN has no fixed text; compare with `any_` of an array")
         self.sql = str(compiled)
         self.names: set[str] = set()
         self.bind_processors: list[tuple[str, _Process]] = []
@@ -78,9 +82,12 @@ class _Compiled:
             self.names.add(name)
             if process:
                 self.bind_processors.append((name, process))
-        # By place, since that is what PostgreSQL knows: psycopg would find out each time.
         self.order = [name for name in _PARAMETER.findall(self.sql) if name]
-        self.sql = _PARAMETER.sub(lambda found: "%s" if found[1] else "%%", self.sql)
+        if {*self.order} != self.names:
+            raise TypeError(f"the names of parameters must be words: {sorted(self.names)}")
+        self.is_by_place = len(self.order) == len(self.names)
+        if self.is_by_place:  # as PostgreSQL knows them; psycopg would find out each time
+            self.sql = _PARAMETER.sub(lambda found: "%s" if found[1] else "%%", self.sql)
         self.read = _make_reader(list(statement.exported_columns), model)
 
     def _write_constant(self, name: str, value: Any) -> None:
@@ -109,11 +116,13 @@ def _make_reader(columns: list[ColumnElement[Any]], model: type[Any] | None) -> 
 def _make_loader(columns: list[ColumnElement[Any]], model: type[Any]) -> _Read:
     """Return what makes an object of a row: detached, with every column loaded."""
     mapper = inspect(model)
+    if any(attribute.deferred for attribute in mapper.column_attrs):
+        raise TypeError(f"{model.__name__} has columns that are loaded later: use `session.exec`")
     names = [attribute.key for attribute in mapper.column_attrs]
-    key = [names.index(mapper.get_property_by_column(each).key) for each in mapper.primary_key]
+    key = [mapper.get_property_by_column(each).key for each in mapper.primary_key]
     processors = [
         (name, process)
-        for name, column in zip(names, columns, strict=False)
+        for name, column in zip(names, columns[: len(names)], strict=True)
         if (process := _result_processor(column))
     ]
 
@@ -123,7 +132,7 @@ def _make_loader(columns: list[ColumnElement[Any]], model: type[Any]) -> _Read:
         values.update(zip(names, row, strict=False))
         for name, process in processors:
             values[name] = process(values[name])
-        identity = mapper.identity_key_from_primary_key([row[n] for n in key])
+        identity = mapper.identity_key_from_primary_key([values[name] for name in key])
         instance_state(loaded).key = identity
         return loaded
 

@@ -107,7 +107,9 @@ def call() -> str:
     return "called"
 
 
-async def test_unusual_routes_go_the_way_of_fastapi(app: FastAPI, client: AsyncClient) -> None:
+async def test_unusual_routes_go_the_way_of_fastapi(  # noqa: C901  # one function for each kind
+    app: FastAPI, client: AsyncClient
+) -> None:
     router = APIRouter(route_class=ServiceRoute, tags=["test"])
     done: list[str] = []
 
@@ -137,6 +139,17 @@ async def test_unusual_routes_go_the_way_of_fastapi(app: FastAPI, client: AsyncC
     async def leaves_out() -> Sent:
         return Sent()
 
+    counted: list[int] = []
+
+    async def count() -> None:
+        counted.append(1)
+
+    @router.get("/counts")
+    async def counts(
+        _: Annotated[None, Depends(count)], __: Annotated[None, Depends(count, use_cache=False)]
+    ) -> int:
+        return len(counted)
+
     @router.put("/both")
     async def both(sent: Sent, other: Sent) -> Sent:
         return Sent(text=sent.text, more=other.text)
@@ -158,6 +171,7 @@ async def test_unusual_routes_go_the_way_of_fastapi(app: FastAPI, client: AsyncC
         "/heads": "headcrumb",
         "/sets": "set",
         "/leaves-out": {"text": "none"},
+        "/counts": 2,
         "/both": {"text": "a", "more": "b"},
         "/again": {"text": "none", "more": None},
     }

@@ -1,6 +1,7 @@
 """Statements that are built once, beside the ORM in the same transaction: on a real PostgreSQL."""
 
 import asyncio
+import contextlib
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -320,3 +321,84 @@ async def test_connection_in_an_unknown_state_is_lent_to_nobody(live: Database) 
 
     process = await live.transact(begin, read_only=True)
     assert await live.transact(ask, read_only=True) != process
+
+
+async def test_fetch_reads_enums_of_postgresql(session: Session) -> None:
+    connection = await session.connection()
+    await connection.execute(text("CREATE TYPE color AS ENUM ('red', 'blue')"))
+    color = Enum("red", "blue", name="color")
+    echo = Statement[str](select(cast(bindparam("value", type_=color), color)))
+    assert await session.fetch_one(echo, value="red") == "red"
+
+
+async def test_parameter_may_occur_twice(session: Session) -> None:
+    unit = bindparam("unit", type_=String)
+    day = func.date_trunc(unit, col(Item.created_at))
+    count = Statement[tuple[datetime, int]](select(day, func.count()).group_by(day))
+    assert await session.fetch(count, unit="day") == []
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        select(Item.id).where(col(Item.title).in_(["a", "b"])),
+        select(Item.id).where(col(Item.title).in_(bindparam("titles", expanding=True))),
+        select(Item.id).where(Item.title == bindparam("a title")),
+    ],
+)
+def test_statement_refuses_what_has_no_fixed_text(statement: Any) -> None:
+    with pytest.raises(TypeError, match=r"IN|words"):
+        _ = Statement[UUID](statement).sql
+
+
+async def test_closed_session_borrows_nothing(live: Database) -> None:
+    session = live.autocommit()
+    await session.fetch(COUNT)
+    await session.close()
+    with pytest.raises(RuntimeError):
+        await session.fetch(COUNT)
+    with pytest.raises(RuntimeError):
+        await session.exec(select(Item))
+    assert live.connections_in_use == 0
+
+
+async def test_session_is_for_one_task(live: Database) -> None:
+    async with live.new_session(read_only=False) as session:
+        both = await asyncio.gather(
+            session.fetch(COUNT), session.fetch(COUNT), return_exceptions=True
+        )
+        assert [type(each) for each in both] == [list, RuntimeError]
+    assert live.connections_in_use == 0
+
+
+async def test_close_ends_a_savepoint_that_was_left_open(live: Database) -> None:
+    async def leave(session: Session) -> None:
+        await session.begin_nested()
+        await session.exec(select(Item))
+        raise LookupError
+
+    with pytest.raises(LookupError):
+        await live.transact(leave)
+    assert live.connections_in_use == 0
+    await live.transact(lambda session: session.fetch(COUNT))
+
+
+async def test_commit_of_what_a_failed_statement_has_undone_is_an_error(
+    live: Database, live_session: Session
+) -> None:
+    item = await make_item(live_session, await make_user(live_session))
+    add = Statement[UUID](
+        insert(Item)
+        .values({name: bindparam(name) for name in ("id", "title", "owner_id")})
+        .returning(col(Item.id))
+    )
+
+    async def add_twice(session: Session) -> None:
+        await session.fetch(add, id=uuid4(), title="New", owner_id=item.owner_id)
+        with contextlib.suppress(IntegrityError):
+            await session.fetch(add, id=item.id, title="New", owner_id=item.owner_id)
+
+    with pytest.raises(DBAPIError, match="nothing to commit"):
+        await live.transact(add_twice)
+    assert live.connections_in_use == 0
+    assert await live_session.fetch(COUNT) == [1]
