@@ -9,7 +9,7 @@ import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from http import HTTPStatus
-from inspect import iscoroutinefunction
+from inspect import isclass, iscoroutinefunction
 from typing import Any, Final
 
 from fastapi import Request, Response, params
@@ -19,7 +19,10 @@ from fastapi.dependencies.utils import request_body_to_args, request_params_to_a
 from fastapi.exceptions import RequestValidationError, ResponseValidationError
 from fastapi.routing import APIRoute
 from pydantic_core import PydanticUndefined
+from sqlmodel import SQLModel
 from starlette.exceptions import HTTPException
+
+from app.schemas import Output
 
 Handle = Callable[[Request], Awaitable[Response]]
 _REFUSED: Final = object()
@@ -85,6 +88,8 @@ def shorten(route: APIRoute, handle: Handle) -> Handle:
     if field is None or not _is_usual(route) or not _lay_out(route.dependant, calls, {}):
         return handle
     status = route.status_code or HTTPStatus.OK
+    model = route.response_model
+    shown = model if isclass(model) and issubclass(model, Output) else None
 
     async def handle_shortly(request: Request) -> Response:
         if request.app.dependency_overrides or request.scope.get("fastapi.telemetry"):
@@ -99,9 +104,12 @@ def shorten(route: APIRoute, handle: Handle) -> Handle:
         result = results[-1]
         if isinstance(result, Response):
             return result
-        content, wrong = field.validate(result, {}, loc=("response",))
-        if wrong:
-            raise ResponseValidationError(wrong, body=result)
+        if shown and isinstance(result, SQLModel):
+            content = shown.show(result)  # as pydantic would be told to
+        else:
+            content, wrong = field.validate(result, {}, loc=("response",))
+            if wrong:
+                raise ResponseValidationError(wrong, body=result)
         return Response(field.serialize_json(content), status, media_type="application/json")
 
     return handle_shortly

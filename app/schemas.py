@@ -65,8 +65,11 @@ class Output(SQLModel):
     ) -> Self:
         if isinstance(row, cls):
             return row
-        if not isinstance(row, SQLModel):
-            return validate(row)
+        return cls.show(row) if isinstance(row, SQLModel) else validate(row)
+
+    @classmethod
+    def show(cls, row: SQLModel) -> Self:
+        """Return what clients see of a row."""
         return cls.take({name: getattr(row, name) for name in cls.__pydantic_fields__})
 
     @classmethod
