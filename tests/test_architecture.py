@@ -19,7 +19,17 @@ LAYERS = ("router", "dependencies", "service", "schemas", "models")
 ROUTERS = ("router", "pages")
 WEB_FRAMEWORKS = {"fastapi", "starlette", "uvicorn"}
 FREE_OF_THE_WEB = (
-    *("service", "models", "schemas", "database", "session", "statements", "pagination"),
+    *(
+        "service",
+        "models",
+        "schemas",
+        "database",
+        "session",
+        "statements",
+        "pagination",
+        "transaction",
+        "pool",
+    ),
     *("login", "passwords", "password_policy", "rate_limit"),
 )
 
