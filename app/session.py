@@ -71,7 +71,7 @@ class Session(AsyncSession):
         return next(iter(await self.fetch(statement, **parameters)), None)
 
     def begin(self) -> NoReturn:
-        raise NotImplementedError("`Database.transact` begins and commits")
+        raise RuntimeError("`Database.transact` begins and commits")
 
     async def commit(self) -> None:
         """Write what has changed and end the transaction; the next statement begins another.
