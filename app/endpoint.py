@@ -78,22 +78,20 @@ class _Call:
         return await of.call(**arguments)  # type: ignore[misc]  # FastAPI has None for no call
 
 
-def shorten(route: APIRoute, handle: Handle) -> Handle:
-    """Return a shorter way than `handle`, which is FastAPI's, if this route can take one.
+def shorten(route: APIRoute) -> Handle | None:
+    """Return a shorter way to the endpoint than FastAPI's, if this route can take one.
 
-    With `dependency_overrides`, as in tests, and with telemetry, requests go FastAPI's way.
+    What it raises is for `ExceptionMiddleware` to handle, which every application has.
     """
     calls: list[_Call] = []
     field = route.response_field
     if field is None or not _is_usual(route) or not _lay_out(route.dependant, calls, {}):
-        return handle
+        return None
     status = route.status_code or HTTPStatus.OK
     model = route.response_model
     shown = model if isclass(model) and issubclass(model, Output) else None
 
-    async def handle_shortly(request: Request) -> Response:
-        if request.app.dependency_overrides or request.scope.get("fastapi.telemetry"):
-            return await handle(request)
+    async def handle(request: Request) -> Response:
         body = await _read_body(request) if route.body_field else None
         results: list[Any] = []
         errors: list[Any] = []
@@ -112,7 +110,7 @@ def shorten(route: APIRoute, handle: Handle) -> Handle:
                 raise ResponseValidationError(wrong, body=result)
         return Response(field.serialize_json(content), status, media_type="application/json")
 
-    return handle_shortly
+    return handle
 
 
 def _is_usual(route: APIRoute) -> bool:
@@ -122,6 +120,7 @@ def _is_usual(route: APIRoute) -> bool:
         isinstance(route.response_class, DefaultPlaceholder)
         and route.response_model_by_alias
         and not takes_form
+        and route.max_body_size is None
         and not route._embed_body_fields  # noqa: SLF001  # several bodies in one
         and not any(getattr(route, f"response_model_{name}") for name in _RESPONSE_OPTIONS)
     )

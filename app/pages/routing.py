@@ -1,8 +1,8 @@
 """Routes of pages: what is refused is shown on the page, and forms of other sites are refused."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from functools import partial
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import Depends, Request, Response
 
@@ -24,7 +24,7 @@ class PageRoute(ServiceRoute):
     It shows the problem, and in its form what was typed, except passwords.
     """
 
-    def get_route_handler(self) -> Callable[[Request], Awaitable[Response]]:  # type: ignore[override]  # an awaitable is all that is needed
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()
         template = self.path.strip("/").replace("-", "_") + ".html"
 
