@@ -70,7 +70,13 @@ class Output(SQLModel):
     @classmethod
     def show(cls, row: SQLModel) -> Self:
         """Return what clients see of a row."""
-        return cls.take({name: getattr(row, name) for name in cls.__pydantic_fields__})
+        loaded = row.__dict__
+        return cls.take(
+            {
+                name: loaded[name] if name in loaded else getattr(row, name)
+                for name in cls.__pydantic_fields__
+            }
+        )
 
     @classmethod
     def take(cls, values: dict[str, Any]) -> Self:

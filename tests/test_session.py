@@ -228,6 +228,16 @@ async def test_fetch_gives_values_as_their_types_have_them(
     assert (same, type(same)) == (value, type(value))
 
 
+async def test_fetch_gives_instants_in_utc(session: Session, item: Item) -> None:
+    connection = await session.connection()
+    await connection.execute(text("SET LOCAL TIME ZONE 'Asia/Tokyo'"))
+    moment = select(func.now())
+    as_psycopg_has_it = await session.fetch_one(Statement[datetime](moment))
+    assert as_psycopg_has_it.utcoffset() == timedelta(hours=9)
+    found = await session.fetch_one(FIND, id=item.id)
+    assert (found.created_at, found.created_at.tzinfo) == (item.created_at, UTC)
+
+
 async def test_begin_is_the_databases(session: Session) -> None:
     with pytest.raises(RuntimeError, match="transact"):
         session.begin()
