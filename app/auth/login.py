@@ -65,9 +65,8 @@ async def log_in(
     """
     hasher.require_place()
     email = find_canonical_email(form.username)
-    async with limits.turn():
-        account = await _find_account(session, email)
-        await release_connection(session)
+    async with limits.turn() as reading:
+        account = await _find_account(reading, email)
     bind_contextvars(user_id=str(account.user_id) if account.user_id else None)
     uses = _limit(email or form.username, account, client)
     await limits.consume(*uses)

@@ -121,8 +121,8 @@ class RateLimits:
         self._turns = asyncio.Semaphore(_CONNECTIONS)
 
     @asynccontextmanager
-    async def turn(self) -> AsyncIterator[None]:
-        """Wait until strangers may use a connection, or raise `Unavailable`.
+    async def turn(self) -> AsyncIterator[Session]:
+        """Wait for a session in AUTOCOMMIT that strangers may use, or raise `Unavailable`.
 
         They get a few at a time, so that in a flood the others are there for whoever is signed in.
         """
@@ -132,7 +132,8 @@ class RateLimits:
         except TimeoutError:
             raise Unavailable from None
         try:
-            yield
+            async with self._database.autocommit() as session:
+                yield session
         finally:
             self._turns.release()
 
@@ -147,7 +148,7 @@ class RateLimits:
             values[f"key_{number}"] = key_hash
             values[f"interval_{number}"] = limit.interval
             values[f"tolerance_{number}"] = limit.interval * (limit.burst - 1)
-        async with self.turn(), self._database.autocommit() as session:
+        async with self.turn() as session:
             answers = await session.fetch(_consume(len(uses)), **values)
         for number, is_used, wait, _ in sorted(answers):
             if not is_used:
@@ -157,19 +158,15 @@ class RateLimits:
 
 async def give_back(session: Session, uses: Sequence[Use]) -> None:
     """Undo `consume` in the session's transaction, since what it limits went well."""
-    connection = await session.connection()
-    # In one trip, and in the order in which `consume` locks them, so that none waits for a ring.
-    values = [{"key": use.key_hash, "interval": use.limit.interval} for use in uses]
-    await connection.execute(_GIVE_BACK, values)
+    values: dict[str, Any] = {}
+    for number, (limit, key_hash) in enumerate(uses):
+        values[f"key_{number}"] = key_hash
+        values[f"interval_{number}"] = limit.interval
+    await session.fetch(_give_back(len(uses)), **values)
 
 
 # As SQLAlchemy's own type: SQLModel's takes whatever is added or compared for an instant too.
 _arrival_at = type_coerce(RateLimit.arrival_at, DateTime(timezone=True))
-_GIVE_BACK = (
-    update(RateLimit)
-    .where(col(RateLimit.key_hash) == bindparam("key"))
-    .values(arrival_at=_arrival_at - bindparam("interval", type_=Interval))
-)
 
 
 @cache
@@ -215,3 +212,20 @@ def _find_wait(number: int) -> Any:
     key = bindparam(f"key_{number}", type_=LargeBinary)
     wait = select(_arrival_at - tolerance - func.clock_timestamp())
     return wait.where(col(RateLimit.key_hash) == key).scalar_subquery()
+
+
+@cache
+def _give_back(count: int) -> Statement[int]:
+    """Build the one statement; it locks the rows as `consume` does, so that none waits for a ring.
+
+    Each use asks for the number of rows before it, which is known once those are written.
+    """
+    ctes: list[CTE] = []
+    for number in range(count):
+        interval = bindparam(f"interval_{number}", type_=Interval)
+        one = update(RateLimit).where(col(RateLimit.key_hash) == bindparam(f"key_{number}"))
+        if ctes:
+            one = one.where(select(func.count()).select_from(ctes[-1]).scalar_subquery() >= 0)
+        one = one.values(arrival_at=_arrival_at - interval).returning(col(RateLimit.key_hash))
+        ctes.append(one.cte(f"use_{number}"))
+    return Statement(select(func.count()).select_from(ctes[-1]))
