@@ -47,6 +47,10 @@ class Server:
         """Return the CPU time of all processes so far, of those that have ended too."""
         return cpu_seconds(self._process)
 
+    def worker_seconds(self) -> list[float]:
+        """Return the CPU time of each worker so far, and of whatever else helps the server."""
+        return [cpu_seconds(each) for each in self._process.children()]
+
     def memory(self) -> int:
         """Return the bytes that the largest worker has now."""
         return max(each.memory_info().rss for each in self._process.children(recursive=True))
