@@ -10,6 +10,7 @@ from typing import Any, Final, Literal
 
 import psycopg
 import structlog
+from fastapi.exceptions import ValidationException
 from pydantic import ValidationError
 from pydantic_core import to_json
 from sqlalchemy.exc import DBAPIError
@@ -163,4 +164,8 @@ def _say(error: BaseException) -> str:
         return f"{error.sqlstate}: {primary}"
     if isinstance(error, ValidationError):
         return str(error.errors(include_url=False, include_context=False, include_input=False))
+    if isinstance(error, ValidationException):  # of an answer that is not what its model says
+        return str(
+            [{name: each[name] for name in ("type", "loc", "msg")} for each in error.errors()]
+        )
     return str(error)
