@@ -7,7 +7,7 @@ else is the ORM's: `session.exec`, `session.add`.
 
 import re
 from collections.abc import Callable, Iterable, Sequence
-from datetime import UTC, datetime
+from datetime import UTC
 from functools import cached_property
 from typing import Any, Final, Generic, TypeVar
 
@@ -142,14 +142,17 @@ def _make_loader(columns: list[ColumnElement[Any]], model: type[Any]) -> _Read:
 
 
 def _result_processor(column: ColumnElement[Any]) -> _Process | None:
-    if type(column.type) is UTCDateTime:
-        return _in_utc
     # Of all types, those of numbers ask what PostgreSQL calls theirs.
     name = "float8" if isinstance(column.type, Float) else "numeric"
     type_ = column.type.dialect_impl(_DIALECT)
-    return type_.result_processor(_DIALECT, adapters.types[name].oid)
+    process = type_.result_processor(_DIALECT, adapters.types[name].oid)
+    return _in_utc(process) if process and type(column.type) is UTCDateTime else process
 
 
-def _in_utc(value: datetime | None) -> datetime | None:
-    """Do what `UTCDateTime` does, in less time where the connection's time zone is UTC already."""
-    return value if value is None or value.tzinfo is UTC else value.astimezone(UTC)
+def _in_utc(process: _Process) -> _Process:
+    """Spare instants that psycopg gives in UTC, as it does unless somebody has set another zone."""
+
+    def process_others(value: Any) -> Any:
+        return value if value is None or value.tzinfo is UTC else process(value)
+
+    return process_others

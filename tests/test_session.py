@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import time
+from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -29,11 +31,12 @@ from sqlalchemy import (
     insert,
     literal,
     text,
+    type_coerce,
     update,
 )
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.orm.exc import DetachedInstanceError
-from sqlmodel import col, select
+from sqlmodel import UTCDateTime, col, select
 
 from app.database import Database, violates
 from app.database_url import libpq_uri
@@ -236,6 +239,25 @@ async def test_fetch_gives_instants_in_utc(session: Session, item: Item) -> None
     assert as_psycopg_has_it.utcoffset() == timedelta(hours=9)
     found = await session.fetch_one(FIND, id=item.id)
     assert (found.created_at, found.created_at.tzinfo) == (item.created_at, UTC)
+
+
+@pytest.fixture
+def new_york(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Have this process live where local time is not UTC."""
+    with monkeypatch.context() as patched:
+        patched.setenv("TZ", "America/New_York")
+        time.tzset()
+        yield
+    time.tzset()
+
+
+@pytest.mark.usefixtures("new_york")
+async def test_fetch_gives_instants_without_a_zone_in_utc(session: Session) -> None:
+    without_zone = type_coerce(func.timezone("UTC", func.now()), UTCDateTime())
+    with_zone, read = await session.fetch_one(
+        Statement[tuple[datetime, datetime]](select(func.now(), without_zone))
+    )
+    assert (read, read.tzinfo) == (with_zone, UTC)
 
 
 async def test_begin_is_the_databases(session: Session) -> None:
