@@ -29,7 +29,8 @@ class ServiceRoute(APIRoute):
 
     def __init__(self, path: str, endpoint: Callable[..., Any], **settings: Any) -> None:
         super().__init__(path, endpoint, **settings)
-        # A subclass may have a handler of its own, which is FastAPI's to call.
+        # Here, and not in the handler, which FastAPI asks for again when a router is included: with
+        # other dependencies. A subclass may have a handler of its own, which is FastAPI's to call.
         is_own = type(self).get_route_handler is ServiceRoute.get_route_handler
         if is_own and (short := shorten(self)):
             self.app = _answer_shortly(self._in_transaction(short), self.app)
@@ -62,7 +63,10 @@ class ServiceRoute(APIRoute):
 
 
 def _answer_shortly(handle: Handle, otherwise: ASGIApp) -> ASGIApp:
-    """Go FastAPI's way with `dependency_overrides`, as in tests, and with telemetry."""
+    """Go FastAPI's way with `dependency_overrides`, as in tests, and with telemetry.
+
+    Errors are answered by the application, not here: middleware of a `Mount` sees the exception.
+    """
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["app"].dependency_overrides or scope.get("fastapi.telemetry"):

@@ -15,17 +15,20 @@ from fastapi import (
     Query,
     Request,
     Response,
+    routing,
 )
 from fastapi.routing import APIRoute
 from httpx2 import AsyncClient
 from pydantic import BaseModel
 
 from app import endpoint
+from app.auth.dependencies import get_current_user
 from app.items.models import Item
 from app.routing import ServiceRoute, add_routes
 from app.session import Session
 from app.users.models import User
 from tests.factories import make_item
+from tests.problems import read_problem
 
 ITEM = "/api/v1/items/{item_id}"
 JSON = {"Content-Type": "application/json"}
@@ -63,17 +66,44 @@ async def item(session: Session, user: User) -> Item:
 
 @pytest.mark.parametrize("request_", REQUESTS)
 async def test_both_ways_lead_to_the_same_answer(
-    app: FastAPI, user_client: AsyncClient, item: Item, request_: tuple[str, str, dict[str, Any]]
+    app: FastAPI,
+    user_client: AsyncClient,
+    item: Item,
+    monkeypatch: pytest.MonkeyPatch,
+    request_: tuple[str, str, dict[str, Any]],
 ) -> None:
     method, path, options = request_
+    fastapis: list[object] = []
+
+    wrap = vars(routing)["wrap_app_handling_exceptions"]  # which only FastAPI's way needs
+
+    def note_and_wrap(*arguments: object) -> object:
+        fastapis.append(arguments)
+        return wrap(*arguments)
+
+    monkeypatch.setattr(routing, "wrap_app_handling_exceptions", note_and_wrap)
     answers = []
     for overrides in ({}, {len: len}):
         app.dependency_overrides = overrides  # which nothing depends on
         answer = await user_client.request(method, path.format(item_id=item.id), **options)
+        assert bool(fastapis) == bool(overrides)
         body = answer.json() | {"request_id": None, "updated_at": None}
         headers = {**answer.headers} | {"x-request-id": None, "content-length": None}
         answers.append((answer.status_code, body, headers))
     assert answers[0] == answers[1]
+
+
+async def test_included_routes_have_the_dependencies_of_their_inclusion(
+    app: FastAPI, client: AsyncClient
+) -> None:
+    router = APIRouter(route_class=ServiceRoute, tags=["test"])
+
+    @router.get("/work")
+    async def work() -> str:
+        return "done"
+
+    app.include_router(router, dependencies=[Depends(get_current_user)])
+    read_problem(await client.get("/work"), 401, "not_authenticated")
 
 
 async def test_dependencies_are_called_once_and_in_order(app: FastAPI, client: AsyncClient) -> None:

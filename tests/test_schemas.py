@@ -77,3 +77,18 @@ def test_output_takes_a_row_as_it_is_and_nothing_else() -> None:
     assert Public.model_validate(Written()).title == ""
     with pytest.raises(ValidationError):
         Public.model_validate({"title": ""})
+
+
+def test_output_shows_what_is_computed() -> None:
+    class Written(SQLModel):
+        title: str = "Zoë"
+
+        @property
+        def length(self) -> int:
+            return len(self.title)
+
+    class Public(Output):
+        title: str
+        length: int
+
+    assert Public.model_validate(Written()).model_dump() == {"title": "Zoë", "length": 3}
