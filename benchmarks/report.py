@@ -13,6 +13,7 @@ Rounds = dict[str, list[dict[str, float]]]
 DOCS = Path(__file__).parents[1] / "docs" / "benchmarks.md"
 _MARKER = "<!-- `--write-docs` replaces what follows. -->"
 MEMORY = 120 * 1024 * 1024
+LEAST_SHARE = 1 / 3  # of a round's work, for each of two workers
 GROWTH = 1.2
 PAGES = {"items", "admin's users"}
 HEAD = (
@@ -60,8 +61,10 @@ def row(name: str, rounds: Rounds) -> str:
     budget = WORKLOADS[name].budget
     verdict = f"{budget}{' **missed**' * (statistics.median(ratios) > budget)}"
     failed = sum(each["failed"] for each in (*ours, *floor))
+    uneven = sum(each.get("share", 0.5) < LEAST_SHARE for each in (*ours, *floor))
     cells = [*_cells(ours), *_cells(floor), f"{_spread(ratios, 2)}", verdict]
-    return f"| {name} | {' | '.join(cells)} |{f' {failed:.0f} FAILED' * bool(failed)}"
+    marks = f"{f' {failed:.0f} FAILED' * bool(failed)}{f' {uneven} UNEVEN' * bool(uneven)}"
+    return f"| {name} | {' | '.join(cells)} |{marks}"
 
 
 def _cells(rounds: list[dict[str, float]]) -> list[str]:
@@ -85,13 +88,18 @@ def _spread(values: list[float], digits: int = 0) -> str:
 def growth(data_sets: dict[str, Any]) -> Iterator[str]:
     """Show the CPU of application and PostgreSQL together, by the number of items."""
     sizes = list(data_sets)
-    yield f"| us per request | {' | '.join(f'{int(size):,}' for size in sizes)} | growth | budget |"
-    yield f"|---|{'--:|' * (len(sizes) + 2)}"
+    numbers = " | ".join(f"{int(size):,}" for size in sizes)
+    yield f"| us per request | {numbers} | growth | floor's growth | budget |"
+    yield f"|---|{'--:|' * (len(sizes) + 3)}"
     for name in data_sets[sizes[0]]["workloads"]:
-        costs = [_cost(data_sets[size]["workloads"][name]["service"]) for size in sizes]
-        ratio = costs[-1] / costs[0]
+        ours, floor = (
+            [_cost(data_sets[size]["workloads"][name][kind]) for size in sizes]
+            for kind in ("service", "floor")
+        )
+        ratio = ours[-1] / ours[0]
         budget = f"{GROWTH}{' **missed**' * (ratio > GROWTH)}" if name in PAGES else ""
-        yield f"| {name} | {' | '.join(f'{c:,.0f}' for c in costs)} | {ratio:.2f} | {budget} |"
+        figures = " | ".join(f"{cost:,.0f}" for cost in ours)
+        yield f"| {name} | {figures} | {ratio:.2f} | {floor[-1] / floor[0]:.2f} | {budget} |"
 
 
 def _cost(rounds: list[dict[str, float]]) -> float:

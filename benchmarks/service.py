@@ -35,7 +35,6 @@ PACKAGES = ("fastapi", "starlette", "pydantic", "sqlmodel", "sqlalchemy", "psyco
 _WITH_LOGINS = {"mix", "login"}
 _WARM_UP = 2  # seconds: statements get prepared, caches filled
 _TRIES = 10  # of a round in which the workers shall share the work
-_LEAST_SHARE = 1 / 3
 
 
 def main() -> None:
@@ -132,11 +131,11 @@ def drive(
     for number in range(options.rounds + 1):
         for kind, server in servers.items():
             seconds = options.seconds if number else _WARM_UP
-            for _ in range(_TRIES if number else 1):
+            for tries in range(1, _TRIES + 1 if number else 2):
                 send = partial(load.drive, server.port, requests, clients, seconds, position)
-                seen, is_shared = measure_round(server, postgres, send)
+                seen = measure_round(server, postgres, send) | {"tries": tries}
                 position += int(seen["requests"])
-                if is_shared:
+                if seen["share"] >= report.LEAST_SHARE:
                     break
             if number:
                 rounds[kind].append(seen)
@@ -145,19 +144,22 @@ def drive(
 
 def measure_round(
     server: processes.Server, postgres: psutil.Process, drive: Callable[[], load.Load]
-) -> tuple[load.Load, bool]:
-    """Return what the clients saw with the CPU time, and whether the workers have shared the work.
+) -> load.Load:
+    """Return what the clients saw, the CPU time, and the share of the worker that did less.
 
-    They take connections from one socket, and of a few clients one worker may get them all. Its
+    Workers take connections from one socket, and of a few clients one worker may get them all. Its
     hashing has the processors for itself then, and a login costs a tenth less.
     """
     before = [server.cpu_seconds(), processes.cpu_seconds(postgres), *server.worker_seconds()]
     seen = drive()
     after = [server.cpu_seconds(), processes.cpu_seconds(postgres), *server.worker_seconds()]
     app, database, *workers = (b - a for a, b in zip(before, after, strict=True))
-    *_, least, most = sorted(workers)
-    costs = {"app": app * 1e6 / seen["requests"], "postgres": database * 1e6 / seen["requests"]}
-    return seen | costs, least > _LEAST_SHARE * (least + most)
+    *_, less, more = sorted(workers)
+    return seen | {
+        "app": app * 1e6 / seen["requests"],
+        "postgres": database * 1e6 / seen["requests"],
+        "share": less / (less + more),
+    }
 
 
 def find_postgres(folder: Path) -> psutil.Process:
