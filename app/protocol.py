@@ -18,18 +18,17 @@ class BoundedProtocol(HttpToolsProtocol):
     _head_size = 0
 
     def data_received(self, data: bytes) -> None:
+        self._head_size += len(data)  # unless a request ends in it: then the rest is not counted
         super().data_received(data)
-        if self._in_head:
-            self._head_size += len(data)
-            if self._head_size > MAX_HEAD_SIZE and not self.transport.is_closing():
-                self.transport.write(_TOO_LARGE)
-                self.transport.close()
+        if self._in_head and self._head_size > MAX_HEAD_SIZE and not self.transport.is_closing():
+            self.transport.write(_TOO_LARGE)
+            self.transport.close()
 
     def on_headers_complete(self) -> None:
         self._in_head = False
-        self._head_size = 0
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
         self._in_head = True
+        self._head_size = 0
         super().on_message_complete()

@@ -154,6 +154,18 @@ def test_asvs_15_1_3_endless_head_is_refused(server: Server, connect: Connect, l
     assert memory(server) - before < 8 * MEBIBYTE
 
 
+@pytest.mark.parametrize(("size", "status"), [(MAX_BODY_SIZE, 422), (MAX_BODY_SIZE + 4000, 413)])
+def test_body_that_comes_with_its_head_is_no_head(
+    connect: Connect, token: str, size: int, status: int
+) -> None:
+    connection = connect()
+    head = f"POST {API}/items HTTP/1.1\r\nAuthorization: Bearer {token}\r\n".encode() + JSON
+    request = head + b"Content-Length: %d\r\n\r\n" % size + b"[" + b"1" * (size - 2) + b"]"
+    for _ in range(5):  # it may be read at once, or in parts
+        connection.send(request)
+        assert connection.read()[0] == status
+
+
 def test_head_of_usual_size_is_taken_again_and_again(connect: Connect) -> None:
     connection = connect()
     for _ in range(20):
