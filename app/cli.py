@@ -20,24 +20,24 @@ from pydantic import Secret, ValidationError
 from sqlalchemy import URL
 from sqlalchemy.exc import DBAPIError
 
+from app.auth.authorization import list_access
 from app.auth.passwords import PasswordHasher
 from app.auth.schemas import SignUp
 from app.auth.service import sign_up
-from app.authorization import list_access
-from app.database import Database
-from app.database_url import DatabaseURLError, database_url, require_postgresql
-from app.diagram import draw_schema
-from app.embedded import EmbeddedServerError
-from app.errors import ServiceError
-from app.health import check_revision
-from app.logging import configure_logging
+from app.database.diagram import draw_schema
+from app.database.embedded import EmbeddedServerError
+from app.database.session import Session
+from app.database.tables import load_models
+from app.database.transactions import Database
+from app.database.url import DatabaseURLError, database_url, require_postgresql
 from app.main import create_app
-from app.models import load_models
+from app.observability.logging import configure_logging
 from app.parts import create_database, create_hasher, create_mail_worker, read_revisions
 from app.seed import seed as add_demo_data
-from app.server import PortTakenError, check_port, serve
-from app.session import Session
 from app.settings import PROJECT, Settings, SettingsError, read_settings
+from app.web.errors import ServiceError
+from app.web.health import check_revision
+from app.web.server import PortTakenError, check_port, serve
 
 _LOOPBACK = {"127.0.0.1", "localhost"}
 

@@ -12,19 +12,14 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from app.auth.pages import router as auth_pages
 from app.auth.rate_limit import RateLimits
 from app.auth.router import router as auth_router
-from app.database_url import database_url
-from app.docs import router as docs_router
-from app.errors import install_error_handlers, problem_response
-from app.events import LastResort, RequestEvents
-from app.health import router as health_router
+from app.database.tables import load_models
+from app.database.url import database_url
 from app.items.router import router as items_router
-from app.logging import configure_logging, event_logger
 from app.mail.worker import running
-from app.metrics import RequestMetrics, sampling
-from app.middleware import BodyLimit, ResponseHeaders
-from app.models import load_models
-from app.openapi import DocumentedAPI
-from app.pages.rendering import Pages
+from app.observability.events import LastResort, RequestEvents
+from app.observability.logging import configure_logging, event_logger
+from app.observability.metrics import RequestMetrics, sampling
+from app.observability.telemetry import conceal_requests, configure_telemetry
 from app.parts import (
     NAME,
     create_database,
@@ -33,12 +28,17 @@ from app.parts import (
     create_samples,
     read_revisions,
 )
-from app.routing import add_routes, name_operation
 from app.settings import Settings, read_settings
-from app.shutdown import delayed_shutdown
-from app.telemetry import conceal_requests, configure_telemetry
 from app.users.router import me as me_router
 from app.users.router import router as users_router
+from app.web.docs import router as docs_router
+from app.web.health import router as health_router
+from app.web.middleware import BodyLimit, ResponseHeaders
+from app.web.openapi import DocumentedAPI
+from app.web.pages.rendering import Pages
+from app.web.problems import install_error_handlers, problem_response
+from app.web.router import add_routes, name_operation
+from app.web.shutdown import delayed_shutdown
 
 # What is imported stays until the end, so no collection need look at it again: that would take
 # 50 ms amid requests, and 200 ms when the process ends.
@@ -86,7 +86,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         lifespan=lifespan,
         redirect_slashes=False,
         telemetry=configure_telemetry(),
-        openapi_url=None,  # app/docs.py serves it, and pages that show it
+        openapi_url=None,  # app/web/docs.py serves it, and pages that show it
         generate_unique_id_function=name_operation,
         responses={422: problem_response("The request is not valid")},
     )

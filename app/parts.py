@@ -8,14 +8,14 @@ from sqlalchemy import URL
 from app.auth.password_policy import PasswordPolicy
 from app.auth.passwords import PasswordHasher
 from app.auth.purge import purge_expired
-from app.database import Database
-from app.health import Revisions
+from app.database.transactions import Database
 from app.mail.backlog import count_due_mails, get_age_of_oldest_mail
 from app.mail.messages import Composer
+from app.mail.smtp import Console, SMTPOutlet
 from app.mail.worker import MailWorker
-from app.metrics import Sample
+from app.observability.metrics import Sample
 from app.settings import PROJECT, Settings
-from app.smtp import Console, SMTPOutlet
+from app.web.health import Revisions
 
 NAME = "User service"
 

@@ -10,7 +10,7 @@ from typing import Any, LiteralString
 import psycopg
 from sqlalchemy import URL
 
-from app.database_url import libpq_uri
+from app.database.url import libpq_uri
 
 _USERS_AT_A_TIME = 100
 _GIVEN = ("Ada", "Alan", "Barbara", "Donald", "Edsger", "Frances", "Grace", "Ken", "Radia", "Tim")

@@ -15,7 +15,7 @@ from alembic.config import Config
 from psycopg import sql
 from sqlalchemy import URL
 
-from app.database_url import libpq_uri
+from app.database.url import libpq_uri
 
 ITEMS_PER_USER = 25  # a page of 20, and more behind it
 PASSWORD = "correct horse battery staple"  # noqa: S105  # of users who exist for minutes

@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import Self
 from urllib.parse import urlencode, urlsplit
 
-from app.database_url import libpq_uri
-from app.embedded import running_server
+from app.database.embedded import running_server
+from app.database.url import libpq_uri
 from tests.servers import running_app
 
 ROOT = Path(__file__).parents[1]

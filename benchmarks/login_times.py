@@ -14,8 +14,8 @@ from pathlib import Path
 
 import psycopg
 
-from app.database_url import libpq_uri
-from app.embedded import running_server
+from app.database.embedded import running_server
+from app.database.url import libpq_uri
 from benchmarks.login_flood import ACCOUNT, ROOT, Connection, sign_up, tell
 from tests.servers import running_app
 

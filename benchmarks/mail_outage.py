@@ -23,8 +23,8 @@ from alembic.config import Config
 from httpx2 import AsyncClient
 from sqlalchemy import URL
 
-from app.database_url import libpq_uri
-from app.embedded import running_server
+from app.database.embedded import running_server
+from app.database.url import libpq_uri
 from tests.servers import APP, Server, running_app
 from tests.smtp_server import Catcher, running_smtp_server
 

@@ -19,7 +19,7 @@ from threading import Event, Thread, Timer
 import psycopg
 from sqlalchemy import URL, make_url
 
-from app.embedded import running_server
+from app.database.embedded import running_server
 
 ROOT = Path(__file__).parents[1]
 CLIENTS = 4

@@ -23,8 +23,8 @@ from typing import Any
 import psutil
 from sqlalchemy import URL
 
-from app.database_url import libpq_uri
-from app.embedded import running_server
+from app.database.embedded import running_server
+from app.database.url import libpq_uri
 from benchmarks import data, floor, load, processes, report, startup
 from benchmarks.workloads import WORKLOADS
 

@@ -10,9 +10,9 @@ from sqlalchemy import NullPool, create_engine
 from sqlalchemy.exc import OperationalError
 from sqlmodel import SQLModel
 
-from app.database_url import DatabaseURLError, database_url
-from app.embedded import EmbeddedServerError
-from app.models import load_models
+from app.database.embedded import EmbeddedServerError
+from app.database.tables import load_models
+from app.database.url import DatabaseURLError, database_url
 from app.settings import SettingsError, read_settings
 from migration import online
 

@@ -22,15 +22,15 @@ from sqlalchemy import URL, StaticPool, make_url, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from app.auth.rate_limit import RateLimits
-from app.database import Database
-from app.database_url import libpq_uri
-from app.embedded import running_server
-from app.health import Revisions
+from app.database.embedded import running_server
+from app.database.pool import Pool
+from app.database.session import Session
+from app.database.transactions import Database
+from app.database.url import libpq_uri
 from app.main import create_app
-from app.pool import Pool
-from app.session import Session
 from app.settings import Settings
 from app.users.models import User
+from app.web.health import Revisions
 from tests.factories import HASHER, make_superuser, make_user, sign_in
 
 ROOT = Path(__file__).parent.parent

@@ -13,12 +13,12 @@ from app.auth.password_policy import PasswordPolicy
 from app.auth.passwords import PasswordHasher
 from app.auth.schemas import SignUp
 from app.auth.service import Client, sign_up, start_session
+from app.database.session import Session
 from app.items.models import Item
 from app.items.schemas import ItemCreate
 from app.items.service import create_item
 from app.mail.models import EmailToken
 from app.mail.service import Proof, mint_token
-from app.session import Session
 from app.users.models import User
 
 PASSWORD = "correct horse battery staple"

@@ -11,8 +11,8 @@ from alembic import command
 from sqlalchemy import URL
 
 from app.cli import main
-from app.database_url import libpq_uri
-from app.models import load_models
+from app.database.tables import load_models
+from app.database.url import libpq_uri
 from app.settings import Settings
 from tests.conftest import alembic_config
 from tests.factories import PASSWORD

@@ -9,7 +9,7 @@ import pytest
 from alembic import command
 from sqlalchemy import URL
 
-from app.database_url import libpq_uri
+from app.database.url import libpq_uri
 from tests.conftest import alembic_config
 from tests.documentation import follow, read_blocks
 from tests.servers import ROOT, Server, copy_repository, running_app

@@ -10,16 +10,16 @@ from httpx2 import AsyncClient
 from sqlalchemy import text
 from sqlmodel import SQLModel, col, select, update
 
+from app.database.session import Session
+from app.database.tables import load_models
 from app.mail.models import Outbox
 from app.mail.service import PASSWORD_RESET
 from app.main import create_app
-from app.models import load_models
-from app.session import Session
 from app.settings import Settings
 from app.users.models import User
+from tests.auth.test_authorization import BODIES, CALLERS, DECISIONS, Cast, cast
 from tests.factories import PASSWORD, make_item, make_token, make_user, reload_user, sign_in
 from tests.problems import read_problem
-from tests.test_authorization import BODIES, CALLERS, DECISIONS, Cast, cast
 
 __all__ = ["cast"]  # a fixture
 

@@ -19,9 +19,9 @@ from app.auth.rate_limit import (
 )
 from app.auth.schemas import SignUp
 from app.auth.service import Client, Login, RecentLoginRequired, authenticate
-from app.errors import Forbidden, Unauthenticated
-from app.session import Session
+from app.database.session import Session
 from app.users.models import User
+from app.web.errors import Forbidden, Unauthenticated
 
 _CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 

@@ -23,14 +23,14 @@ from app.auth.rate_limit import (
 )
 from app.auth.schemas import LoginForm, TokenPublic
 from app.auth.service import Client, is_live, lock_user, start_session
-from app.database import release_connection
-from app.errors import Unauthenticated
+from app.database.session import Session
+from app.database.statements import Statement
+from app.database.transactions import release_connection
 from app.mail import service as mail
-from app.schemas import find_canonical_email
-from app.session import Session
-from app.statements import Statement
 from app.users.models import User
 from app.users.service import NO_PASSWORD
+from app.web.errors import Unauthenticated
+from app.web.schemas import find_canonical_email
 
 _VERSION = re.compile(r"[\d._]+")
 

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from sqlmodel import Field, SQLModel
 
-from app.models import NOW
+from app.database.tables import NOW
 
 
 class LoginSession(SQLModel, table=True):

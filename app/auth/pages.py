@@ -7,8 +7,8 @@ from fastapi import APIRouter, Depends, Form, Response
 from app.auth import recovery
 from app.auth.dependencies import ClientDep, HasherDep, LimitsDep, limit_mail_tokens
 from app.auth.schemas import EmailConfirmation, PasswordReset, PasswordResetRequest
-from app.pages.routing import FORM_RULES, PageRoute, PagesDep
-from app.routing import SessionDep
+from app.web.pages.routing import FORM_RULES, PageRoute, PagesDep
+from app.web.router import SessionDep
 
 router = APIRouter(
     tags=["pages"], route_class=PageRoute, dependencies=FORM_RULES, include_in_schema=False

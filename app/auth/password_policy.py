@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from pydantic import Secret
 from zxcvbn_rs_py import zxcvbn
 
-from app.errors import InvalidField
+from app.web.errors import InvalidField
 
 _SCORE = 3  # of 4: more than 10^8 guesses, by zxcvbn's estimate
 _OWN_CHARACTERS = 8  # what must be left without the words that anybody would try first

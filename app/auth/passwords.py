@@ -11,7 +11,7 @@ from pwdlib.hashers.bcrypt import BcryptHasher
 from pydantic import Secret
 
 from app.auth.password_policy import PasswordPolicy
-from app.errors import Unavailable
+from app.web.errors import Unavailable
 
 _T = TypeVar("_T")
 _WAITING_PER_THREAD = 32  # at 50 ms each, the last one waits 1.6 s

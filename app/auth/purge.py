@@ -8,10 +8,10 @@ from sqlalchemy import ColumnElement, and_, delete, func, inspect, tuple_
 from sqlmodel import SQLModel, col, select
 
 from app.auth.models import KnownDevice, LoginSession, RateLimit
-from app.database import Database
+from app.database.session import Session
+from app.database.transactions import Database
 from app.mail.models import EmailToken, Outbox
 from app.mail.worker import NEVER
-from app.session import Session
 
 MAIL_KEPT = timedelta(days=7)
 UNSENT_MAIL_KEPT = timedelta(days=30)

@@ -33,10 +33,10 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import col
 
 from app.auth.models import RateLimit
-from app.database import Database
-from app.errors import ServiceError, Unavailable
-from app.session import Session
-from app.statements import Statement
+from app.database.session import Session
+from app.database.statements import Statement
+from app.database.transactions import Database
+from app.web.errors import ServiceError, Unavailable
 
 _CONNECTIONS = 2
 _PATIENCE = 3  # seconds

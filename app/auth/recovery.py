@@ -23,13 +23,14 @@ from app.auth.rate_limit import (
 )
 from app.auth.schemas import EmailChange, EmailConfirmation, PasswordReset, PasswordResetRequest
 from app.auth.service import Client, InvalidToken, Login, end_all_sessions, lock_session
-from app.database import release_connection, violates
+from app.database.errors import violates
+from app.database.session import Session
+from app.database.transactions import release_connection
 from app.mail import service as mail
-from app.schemas import find_canonical_email
-from app.session import Session
 from app.users import service as users
 from app.users.models import User
 from app.users.schemas import UserCreate
+from app.web.schemas import find_canonical_email
 
 _PASSWORD_PURPOSES: Final = (mail.PASSWORD_RESET, mail.INVITATION)
 _EMAIL_PURPOSES: Final = (mail.EMAIL_VERIFICATION, mail.EMAIL_CHANGE)

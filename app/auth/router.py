@@ -35,12 +35,13 @@ from app.auth.service import (
     RecentLoginRequired,
     SessionNotFound,
 )
-from app.errors import Unavailable, problems
 from app.mail.service import InvalidToken as InvalidMailToken
-from app.routing import ServiceRoute, SessionDep
 from app.users.models import User
 from app.users.schemas import UserPublic
 from app.users.service import EmailTaken
+from app.web.errors import Unavailable
+from app.web.problems import problems
+from app.web.router import ServiceRoute, SessionDep
 
 router = APIRouter(tags=["auth"], route_class=ServiceRoute)
 

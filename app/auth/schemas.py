@@ -7,7 +7,7 @@ from unicodedata import normalize
 
 from pydantic import BaseModel, BeforeValidator, Field, Secret
 
-from app.schemas import Email, Input, Line
+from app.web.schemas import Email, Input, Line
 
 _NOT_SHOWN = {"format": "password", "writeOnly": True}
 

@@ -20,15 +20,15 @@ from app.auth.models import LoginSession
 from app.auth.passwords import PasswordHasher
 from app.auth.rate_limit import PASSWORD_CHECKS, RateLimits, find_network, give_back
 from app.auth.schemas import LoginSessionPublic, PasswordChange, SignUp, TokenPublic
-from app.database import release_connection
-from app.errors import Forbidden, NotFound, ServiceError, Unauthenticated
+from app.database.session import Session
+from app.database.statements import Statement
+from app.database.transactions import release_connection
 from app.mail import service as mail
-from app.session import Session
-from app.statements import Statement
-from app.tokens import hash_token, new_token
 from app.users import service as users
 from app.users.models import User
 from app.users.schemas import UserCreate, UserUpdate
+from app.users.tokens import hash_token, new_token
+from app.web.errors import Forbidden, NotFound, ServiceError, Unauthenticated
 
 IDLE_LIFETIME = timedelta(days=7)
 LIFETIME = timedelta(days=30)

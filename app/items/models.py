@@ -5,9 +5,9 @@ import uuid
 from sqlalchemy import Index
 from sqlmodel import Field, Relationship, SQLModel
 
-from app.models import Timestamps
-from app.schemas import Line, Text
+from app.database.tables import Timestamps
 from app.users.models import User
+from app.web.schemas import Line, Text
 
 
 class ItemBase(SQLModel):

@@ -6,13 +6,13 @@ from typing import Annotated
 from fastapi import APIRouter, Query, status
 
 from app.auth.dependencies import CurrentUser
-from app.errors import problems
 from app.items import service
 from app.items.models import Item
 from app.items.schemas import ItemCreate, ItemPublic, ItemUpdate
 from app.items.service import ItemNotFound
-from app.pagination import Page, PagePublic, PageQuery
-from app.routing import ServiceRoute, SessionDep
+from app.web.pagination import Page, PagePublic, PageQuery
+from app.web.problems import problems
+from app.web.router import ServiceRoute, SessionDep
 
 router = APIRouter(prefix="/items", tags=["items"], route_class=ServiceRoute)
 

@@ -7,7 +7,7 @@ from pydantic import MISSING
 from sqlmodel import Field
 
 from app.items.models import ItemBase
-from app.schemas import Input, Line, Output, Text
+from app.web.schemas import Input, Line, Output, Text
 
 
 class ItemCreate(Input, ItemBase):

@@ -7,13 +7,13 @@ from typing import Any
 from sqlalchemy import Boolean, bindparam, delete, func, insert, or_, update
 from sqlmodel import col, select
 
-from app.errors import NotFound
+from app.database.session import Session
+from app.database.statements import Statement
 from app.items.models import Item
 from app.items.schemas import ItemCreate, ItemPublic, ItemUpdate
-from app.pagination import Listing, Page, PageQuery, get_page
-from app.session import Session
-from app.statements import Statement
 from app.users.models import User
+from app.web.errors import NotFound
+from app.web.pagination import Listing, Page, PageQuery, get_page
 
 
 class ItemNotFound(NotFound):

@@ -3,8 +3,8 @@
 from sqlalchemy import extract
 from sqlmodel import col, func, select
 
+from app.database.session import Session
 from app.mail.models import Outbox
-from app.session import Session
 
 _IS_DUE = (col(Outbox.sent_at).is_(None), col(Outbox.run_at) <= func.now())
 

@@ -4,6 +4,7 @@ import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final, NamedTuple
 
+from app.database.session import Session
 from app.mail.service import (
     EMAIL_CHANGE,
     EMAIL_VERIFICATION,
@@ -12,7 +13,6 @@ from app.mail.service import (
     Proof,
     mint_token,
 )
-from app.session import Session
 from app.users import service as users
 from app.users.models import User
 

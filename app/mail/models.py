@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import JSON, BigInteger, Index, text
 from sqlmodel import Field, SQLModel
 
-from app.models import NOW
+from app.database.tables import NOW
 
 
 class Outbox(SQLModel, table=True):

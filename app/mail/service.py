@@ -14,10 +14,10 @@ from sqlalchemy import delete, func
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import col, select
 
-from app.errors import ServiceError
+from app.database.session import Session
 from app.mail.models import EmailToken, Outbox
-from app.session import Session
-from app.tokens import hash_token, new_token
+from app.users.tokens import hash_token, new_token
+from app.web.errors import ServiceError
 
 PASSWORD_RESET: Final = "password_reset"  # noqa: S105  # a kind of mail, as are those below
 INVITATION: Final = "invitation"

@@ -16,12 +16,12 @@ import structlog
 from sqlalchemy import func, or_, update
 from sqlmodel import col, select
 
-from app.database import Database
+from app.database.session import Session
+from app.database.transactions import Database
 from app.mail.letters import Letter, write_letter
 from app.mail.messages import Composer
 from app.mail.models import Outbox
-from app.session import Session
-from app.smtp import SEND_TIMEOUT, MailError, MailRefused, Outlet, ServerUnusable
+from app.mail.smtp import SEND_TIMEOUT, MailError, MailRefused, Outlet, ServerUnusable
 
 POLLED_EVERY = 1  # second
 TIDIED_EVERY = 3600  # seconds

@@ -8,8 +8,8 @@ from pydantic import StrictBool
 from sqlalchemy import CheckConstraint, Index, text
 from sqlmodel import Field, Relationship, SQLModel
 
-from app.models import Timestamps
-from app.schemas import Email, Line
+from app.database.tables import Timestamps
+from app.web.schemas import Email, Line
 
 if TYPE_CHECKING:
     from app.items.models import Item

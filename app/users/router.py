@@ -15,13 +15,13 @@ from app.auth.dependencies import (
     get_superuser,
 )
 from app.auth.service import RecentLoginRequired
-from app.errors import problems
-from app.pagination import Page, PagePublic, PageQuery
-from app.routing import ServiceRoute, SessionDep
 from app.users import service
 from app.users.models import User
 from app.users.schemas import UserCreate, UserPublic, UserUpdate, UserUpdateMe
 from app.users.service import EmailTaken, LastSuperuser, UserNotFound
+from app.web.pagination import Page, PagePublic, PageQuery
+from app.web.problems import problems
+from app.web.router import ServiceRoute, SessionDep
 
 # To be included first, since `me` is no user's id.
 me = APIRouter(prefix="/users/me", tags=["users"], route_class=ServiceRoute)

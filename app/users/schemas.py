@@ -6,8 +6,8 @@ from datetime import datetime
 from pydantic import MISSING, StrictBool
 from sqlmodel import Field
 
-from app.schemas import Input, Line, Output
 from app.users.models import UserBase
+from app.web.schemas import Input, Line, Output
 
 
 class UserCreate(Input, UserBase):

@@ -10,12 +10,12 @@ from sqlalchemy.exc import IntegrityError
 from sqlmodel import col, select
 from structlog.contextvars import bind_contextvars
 
-from app.database import violates
-from app.errors import Conflict, NotFound
-from app.pagination import Listing, Page, PageQuery, get_page
-from app.session import Session
+from app.database.errors import violates
+from app.database.session import Session
 from app.users.models import User
 from app.users.schemas import UserCreate, UserPublic, UserUpdate, UserUpdateMe
+from app.web.errors import Conflict, NotFound
+from app.web.pagination import Listing, Page, PageQuery, get_page
 
 NO_PASSWORD = "!"  # noqa: S105  # no hash looks like this, so nothing matches it
 _LISTING = Listing(User, UserPublic, search_in=(User.email, User.full_name))

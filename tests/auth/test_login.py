@@ -12,8 +12,8 @@ from pydantic import Secret
 from sqlmodel import col, select, update
 
 from app.auth.models import KnownDevice, LoginSession
+from app.database.session import Session
 from app.mail.models import Outbox
-from app.session import Session
 from app.users.service import NO_PASSWORD
 from tests.conftest import new_client
 from tests.factories import HASHER, PASSWORD, let_time_pass, make_user, reload_user

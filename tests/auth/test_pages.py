@@ -8,10 +8,10 @@ from httpx2 import AsyncClient, Response
 from sqlalchemy import make_url
 from sqlmodel import col, select
 
-from app.database import Database
+from app.database.session import Session
+from app.database.transactions import Database
 from app.mail.models import Outbox
 from app.mail.service import EMAIL_CHANGE, EMAIL_VERIFICATION, INVITATION, PASSWORD_RESET
-from app.session import Session
 from app.users.models import User
 from tests.factories import PASSWORD, make_mail_token, make_user, reload_user
 from tests.problems import read_problem

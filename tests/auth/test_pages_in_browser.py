@@ -16,7 +16,7 @@ from httpx2 import Client
 from playwright.sync_api import Browser, ConsoleMessage, Page, Route, expect
 from sqlalchemy import URL
 
-from app.database_url import libpq_uri
+from app.database.url import libpq_uri
 from tests.browsers import MISSING, find_browser, running_browser
 from tests.factories import PASSWORD
 from tests.servers import Server, running_app

@@ -9,8 +9,8 @@ from pwdlib.hashers.argon2 import Argon2Hasher
 from pydantic import Secret
 
 from app.auth.passwords import PasswordHasher
-from app.errors import Unavailable
 from app.users.service import NO_PASSWORD
+from app.web.errors import Unavailable
 from tests.factories import HASHER, POLICY
 
 LONG = "Long is fine: " + "z" * 114

@@ -8,7 +8,7 @@ import pytest
 from httpx2 import AsyncClient, Limits, Response
 from sqlalchemy import URL
 
-from app.database_url import libpq_uri
+from app.database.url import libpq_uri
 from tests.factories import PASSWORD
 from tests.servers import running_app
 

@@ -9,8 +9,8 @@ from sqlalchemy import CursorResult
 
 from app.auth import purge
 from app.auth.purge import purge_expired
-from app.database import Database
-from app.session import Session
+from app.database.session import Session
+from app.database.transactions import Database
 from app.users.models import User
 from tests.factories import make_user
 

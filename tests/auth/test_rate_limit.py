@@ -16,8 +16,8 @@ from app.auth.rate_limit import (
     find_network,
     give_back,
 )
-from app.database import Database
-from app.session import Session
+from app.database.session import Session
+from app.database.transactions import Database
 from tests.factories import let_time_pass
 
 FIVE = Limit("five", burst=5, interval=timedelta(minutes=1))

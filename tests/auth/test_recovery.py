@@ -8,6 +8,7 @@ from fastapi import FastAPI
 from httpx2 import AsyncClient, Response
 from sqlmodel import col, select
 
+from app.database.session import Session
 from app.mail.models import EmailToken, Outbox
 from app.mail.service import (
     EMAIL_CHANGE,
@@ -18,7 +19,6 @@ from app.mail.service import (
     Proof,
     mint_token,
 )
-from app.session import Session
 from app.users.models import User
 from tests.conftest import new_client
 from tests.factories import (

@@ -13,8 +13,8 @@ from sqlalchemy import text
 from sqlmodel import col, func, select, update
 
 from app.auth.models import LoginSession
+from app.database.session import Session
 from app.parts import create_hasher
-from app.session import Session
 from app.settings import Settings
 from app.users.models import User
 from tests.factories import (

@@ -2,7 +2,7 @@ import pytest
 
 from app.auth.models import LoginSession
 from app.auth.service import InvalidToken, authenticate
-from app.session import Session
+from app.database.session import Session
 from app.users.models import User
 from tests.factories import make_token
 

@@ -13,7 +13,7 @@ from tests.compose.production import check_production
 from tests.compose.stack import CheckError, find_missing
 from tests.servers import copy_repository
 
-_QUICK = ["tests/test_health.py", "tests/users"]
+_QUICK = ["tests/web/test_health.py", "tests/users"]
 _SOMEBODY = 12345  # owns the copy when root runs the check: files must become theirs, not root's
 
 

@@ -6,8 +6,8 @@ from httpx2 import AsyncClient
 from sqlalchemy import text
 from sqlmodel import func, select, update
 
+from app.database.session import Session
 from app.items.models import Item
-from app.session import Session
 from app.users.models import User
 from tests.factories import make_item, make_user
 from tests.problems import read_problem

@@ -6,10 +6,10 @@ from email.headerregistry import Address
 import pytest
 
 from app.auth.purge import purge_expired
-from app.database import Database
+from app.database.transactions import Database
 from app.mail.messages import Composer
+from app.mail.smtp import SMTPOutlet, SMTPServer
 from app.mail.worker import MailWorker
-from app.smtp import SMTPOutlet, SMTPServer
 from tests.smtp_server import Catcher, running_smtp_server
 
 PUBLIC_URL = "https://app.example.com"

@@ -7,10 +7,10 @@ from httpx2 import AsyncClient
 from sqlalchemy import delete
 from sqlmodel import select
 
+from app.database.session import Session
 from app.mail.models import EmailToken, Outbox
 from app.mail.service import enqueue
 from app.mail.worker import MailWorker
-from app.session import Session
 from app.users.models import User
 from tests.conftest import new_client
 from tests.factories import PASSWORD, make_user, reload_user

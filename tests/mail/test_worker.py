@@ -8,12 +8,12 @@ from sqlalchemy import Interval, cast, func, update
 from sqlmodel import col, select
 from structlog.testing import capture_logs
 
-from app.database import Database
+from app.database.session import Session
+from app.database.transactions import Database
 from app.mail.messages import Composer
 from app.mail.models import Outbox
 from app.mail.service import PASSWORD_RESET, enqueue
 from app.mail.worker import MailWorker, running
-from app.session import Session
 from app.users.models import User
 from tests.factories import make_user
 from tests.mail.conftest import new_worker

@@ -7,7 +7,7 @@ from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import URL, NullPool, create_engine, inspect, make_url
 
-from app.models import load_models
+from app.database.tables import load_models
 from tests.conftest import ROOT, alembic_config
 
 

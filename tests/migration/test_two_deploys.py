@@ -6,7 +6,7 @@ import pytest
 from alembic import command
 from sqlalchemy import URL
 
-from app.database_url import libpq_uri
+from app.database.url import libpq_uri
 from tests.conftest import ROOT, alembic_config
 
 HEADER = """

@@ -7,8 +7,8 @@ from sqlalchemy import text
 from sqlmodel import col, func, select, update
 
 from app.auth.models import LoginSession
+from app.database.session import Session
 from app.items.models import Item
-from app.session import Session
 from app.users.models import User
 from app.users.service import NO_PASSWORD
 from tests.factories import (

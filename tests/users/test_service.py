@@ -1,7 +1,7 @@
 import pytest
 from sqlalchemy.exc import IntegrityError
 
-from app.session import Session
+from app.database.session import Session
 from app.users.models import User
 from app.users.schemas import UserCreate
 from app.users.service import create_user, find_user_by_email

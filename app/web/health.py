@@ -1,0 +1,106 @@
+"""Whether the process lives, and whether it can serve: for load balancers and orchestrators."""
+
+from dataclasses import dataclass
+from http import HTTPStatus
+from pathlib import Path
+from typing import Literal
+
+from fastapi import APIRouter, Request
+from pydantic import BaseModel
+from sqlalchemy import String, column, table
+from sqlalchemy.exc import ProgrammingError
+from sqlmodel import select
+
+from app.database.errors import sqlstate
+from app.database.session import Session
+from app.web.errors import ServiceError, Unavailable
+from app.web.problems import problems
+from app.web.router import ServiceRoute, SessionDep
+
+_REVISIONS = select(column("version_num", String)).select_from(table("alembic_version"))
+
+router = APIRouter(tags=["health"], route_class=ServiceRoute)
+
+
+@dataclass(frozen=True)
+class Revisions:
+    """The revisions that this release was built with; `newest` is one, unless they branch."""
+
+    newest: frozenset[str]
+    known: frozenset[str]
+
+    @classmethod
+    def read(cls, folder: Path) -> "Revisions":
+        from alembic.script import ScriptDirectory  # noqa: PLC0415  # 60 ms that only a start needs
+
+        script = ScriptDirectory(str(folder))
+        known = frozenset(revision.revision for revision in script.walk_revisions())
+        return cls(frozenset(script.get_heads()), known)
+
+    def are_behind(self, current: frozenset[str]) -> bool:
+        """Tell whether a newer release has migrated the database."""
+        return bool(current) and not current & self.known
+
+
+class WrongRevision(ServiceError):
+    """The database is not at the revision that this release was built with."""
+
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+
+
+class ShuttingDown(ServiceError):
+    """The process is about to end; another one answers."""
+
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+
+
+class Health(BaseModel):
+    status: Literal["ok"] = "ok"
+
+
+@router.get("/healthz")
+async def get_liveness() -> Health:
+    """Tell that the process answers."""
+    return Health()
+
+
+@router.get("/readyz", responses=problems(ShuttingDown, WrongRevision, Unavailable))
+async def get_readiness(request: Request, session: SessionDep) -> Health:
+    """Tell that the database answers and is at the newest revision.
+
+    While a newer release is rolled out, the database is ahead of the processes that still run;
+    they stay ready, since a revision suits the release before it. None starts on such a database.
+    """
+    if request.app.state.stopping:
+        raise ShuttingDown
+    await check_revision(session, request.app.state.revisions, newer=True)
+    return Health()
+
+
+async def check_revision(session: Session, revisions: Revisions, *, newer: bool) -> None:
+    """Raise `WrongRevision` unless the database is at the release's revision, or a `newer` one."""
+    current = await _read_revisions(session)
+    if revisions.are_behind(current):
+        if not newer:
+            raise WrongRevision(
+                f"The database is at {_names(current)}, which this release does not know: a newer"
+                " release has migrated it"
+            )
+    elif current != revisions.newest:
+        raise WrongRevision(
+            f"The database is at {_names(current)}, this release needs {_names(revisions.newest)};"
+            " run `alembic upgrade head`"
+        )
+
+
+async def _read_revisions(session: Session) -> frozenset[str]:
+    try:
+        return frozenset(await session.exec(_REVISIONS))
+    except ProgrammingError as error:
+        if sqlstate(error) != "42P01":  # undefined_table: nothing has been migrated
+            raise
+        raise WrongRevision("The database has no revision; run `alembic upgrade head`") from error
+
+
+def _names(revisions: frozenset[str]) -> str:
+    return ", ".join(sorted(revisions)) or "no revision"

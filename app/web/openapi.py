@@ -1,0 +1,39 @@
+"""The OpenAPI document, completed with what FastAPI does not know: problem documents."""
+
+from typing import Any
+
+from fastapi import FastAPI
+from pydantic.json_schema import models_json_schema
+
+from app.web.problems import Problem, problem_response
+
+
+class DocumentedAPI(FastAPI):
+    """FastAPI, whose document names every error that any route can answer with."""
+
+    def openapi(self) -> dict[str, Any]:
+        """Return the document; made at the first call."""
+        if self.openapi_schema is None:
+            document = super().openapi()
+            _add_problem_schema(document)
+            for operations in document["paths"].values():
+                for operation in operations.values():
+                    _add_common_errors(operation)
+        return super().openapi()
+
+
+def _add_problem_schema(document: dict[str, Any]) -> None:
+    template = "#/components/schemas/{model}"
+    _, schemas = models_json_schema([(Problem, "serialization")], ref_template=template)
+    document["components"]["schemas"] |= schemas["$defs"]
+
+
+def _add_common_errors(operation: dict[str, Any]) -> None:
+    responses = operation["responses"]
+    if "security" in operation:
+        text = "`not_authenticated` or `invalid_token`: sign in, and send the access token."
+        responses.setdefault("401", problem_response(text))
+    if "requestBody" in operation:
+        responses.setdefault("413", problem_response("The body is larger than 64 KiB."))
+        responses.setdefault("415", problem_response("The body is of another media type."))
+    responses.setdefault("503", problem_response("`unavailable`: try again after `Retry-After`."))

@@ -1,0 +1,139 @@
+"""The one place where errors become HTTP: problem documents (RFC 9457)."""
+
+import re
+from collections.abc import Callable, Mapping
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from app.database.errors import is_unavailable
+from app.web.errors import FieldError, InvalidField, ServiceError, Unavailable
+
+# RFC 9110's names, for versions of Python that still have those of RFC 2616.
+_TITLES = {413: "Content Too Large", 422: "Unprocessable Content"}
+_FIELD_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
+
+
+class Problem(BaseModel):
+    """An error, as `application/problem+json`."""
+
+    type: str = "about:blank"
+    title: str
+    status: int
+    detail: str
+    code: str
+    request_id: str
+    errors: list[FieldError] | None = None
+    """The fields that are wrong; only with status 422."""
+
+
+def problems(*errors: type[ServiceError]) -> dict[int | str, dict[str, Any]]:
+    """Document the errors of a route for OpenAPI, as its `responses`."""
+    texts: dict[int | str, list[str]] = {}
+    for error in errors:
+        text = f"`{error.code()}`: {(error.__doc__ or '').strip()}"
+        texts.setdefault(error.status.value, []).append(text)
+    return {status: problem_response("\n\n".join(lines)) for status, lines in texts.items()}
+
+
+def problem_response(description: str) -> dict[str, Any]:
+    """Document one status, with the schema `Problem`."""
+    content = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    return {"description": description, "content": content}
+
+
+def install_error_handlers(app: FastAPI) -> None:
+    """Answer every error with a problem document that repeats no value of the request."""
+    app.exception_handler(ServiceError)(_service_error)
+    app.exception_handler(InvalidField)(_invalid_field)
+    app.exception_handler(RequestValidationError)(_validation_error)
+    app.exception_handler(HTTPException)(_http_error)
+    app.exception_handler(DBAPIError)(_database_error)
+    app.exception_handler(PoolTimeoutError)(_database_error)
+    app.exception_handler(Exception)(_unexpected_error)
+
+
+async def _service_error(request: Request, error: ServiceError) -> Response:
+    headers = dict(error.headers)
+    if error.retry_after is not None:
+        headers["Retry-After"] = str(error.retry_after)
+    return _respond(request, error.status, str(error), code=error.code(), headers=headers)
+
+
+async def _validation_error(request: Request, error: RequestValidationError) -> Response:
+    fields = [
+        FieldError(loc=_location(each["loc"]), msg=_message(each), type=each["type"])
+        for each in error.errors()
+    ]
+    return _refuse_fields(request, fields)
+
+
+async def _invalid_field(request: Request, error: InvalidField) -> Response:
+    return _refuse_fields(request, [error.error])
+
+
+def _refuse_fields(request: Request, fields: list[FieldError]) -> Response:
+    status = HTTPStatus.UNPROCESSABLE_ENTITY
+    return _respond(request, status, "The request is not valid", errors=fields)
+
+
+def _location(loc: tuple[str | int, ...]) -> list[str | int]:
+    """Keep what can be a field's name: an unknown field's is the client's own text."""
+    return [part for part in loc if isinstance(part, int) or _FIELD_NAME.fullmatch(part)]
+
+
+def _message(error: Mapping[str, Any]) -> str:
+    """Keep pydantic's message, except the one that quotes a character of the input."""
+    if error["type"] == "uuid_parsing":
+        return "Input should be a valid UUID"
+    message: str = error["msg"]
+    return message
+
+
+async def _http_error(request: Request, error: HTTPException) -> Response:
+    status = HTTPStatus(error.status_code)
+    return _respond(request, status, status.description or status.phrase, headers=error.headers)
+
+
+async def _database_error(request: Request, error: DBAPIError | PoolTimeoutError) -> Response:
+    if isinstance(error, DBAPIError) and not is_unavailable(error):
+        raise error
+    return await _service_error(request, Unavailable())
+
+
+async def _unexpected_error(request: Request, _: Exception) -> Response:
+    return _respond(request, HTTPStatus.INTERNAL_SERVER_ERROR, "Something went wrong here")
+
+
+def _respond(
+    request: Request,
+    status: HTTPStatus,
+    detail: str,
+    headers: Mapping[str, str] | None = None,
+    **members: Any,
+) -> Response:
+    title = _TITLES.get(status, status.phrase)
+    defaults = {"title": title, "code": title.lower().replace(" ", "_")}
+    problem = Problem(
+        status=status, detail=detail, request_id=request.scope["request_id"], **defaults | members
+    )
+    request.scope["problem"] = problem.code  # for the request's event
+    show: Callable[[Problem, Mapping[str, str] | None], Response]
+    show = request.scope.get("show_problem", _show_document)  # as a page, if its route says so
+    return show(problem, headers)
+
+
+def _show_document(problem: Problem, headers: Mapping[str, str] | None) -> Response:
+    return Response(
+        problem.model_dump_json(exclude_none=True),
+        problem.status,
+        headers,
+        media_type="application/problem+json",
+    )

@@ -1,0 +1,213 @@
+"""Who may call what: one table of decisions for every route that the application has."""
+
+from collections.abc import Iterator
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from fastapi import FastAPI
+from fastapi.routing import iter_route_contexts
+from httpx2 import AsyncClient, Response
+from sqlmodel import select
+
+from app.auth.models import LoginSession
+from app.database.session import Session
+from app.mail.service import EMAIL_VERIFICATION, PASSWORD_RESET
+from app.main import create_app
+from app.settings import Settings
+from app.users.models import User
+from tests.conftest import new_client
+from tests.factories import (
+    PASSWORD,
+    make_item,
+    make_mail_token,
+    make_superuser,
+    make_token,
+    make_user,
+    sign_in,
+)
+from tests.problems import read_problem
+
+# The statuses for: anonymous, the object's owner, another user, a superuser.
+# A route about the caller's own things has no other's object: both users get the same.
+DECISIONS = {
+    "GET /healthz": (200, 200, 200, 200),
+    "GET /readyz": (200, 200, 200, 200),
+    "GET /openapi.json": (200, 200, 200, 200),
+    "GET /docs": (200, 200, 200, 200),
+    "GET /redoc": (200, 200, 200, 200),
+    "GET /set-password": (200, 200, 200, 200),
+    "POST /set-password": (200, 200, 200, 200),
+    "GET /confirm-email": (200, 200, 200, 200),
+    "POST /confirm-email": (200, 200, 200, 200),
+    "GET /forgot-password": (200, 200, 200, 200),
+    "POST /forgot-password": (200, 200, 200, 200),
+    "POST /api/v1/auth/signup": (201, 201, 201, 201),
+    "POST /api/v1/auth/login": (200, 200, 200, 200),
+    "POST /api/v1/auth/logout": (401, 204, 204, 204),
+    "GET /api/v1/auth/sessions": (401, 200, 200, 200),
+    "DELETE /api/v1/auth/sessions": (401, 204, 204, 204),
+    "DELETE /api/v1/auth/sessions/{session_id}": (401, 204, 404, 404),
+    "POST /api/v1/auth/password-reset": (202, 202, 202, 202),
+    "POST /api/v1/auth/password-reset/confirm": (204, 204, 204, 204),
+    "POST /api/v1/auth/email-verification": (401, 202, 202, 202),
+    "POST /api/v1/auth/email-verification/confirm": (204, 204, 204, 204),
+    "GET /api/v1/users/me": (401, 200, 200, 200),
+    "PATCH /api/v1/users/me": (401, 200, 200, 200),
+    "DELETE /api/v1/users/me": (401, 204, 204, 204),
+    "PUT /api/v1/users/me/password": (401, 204, 204, 204),
+    "POST /api/v1/users/me/email": (401, 202, 202, 202),
+    "GET /api/v1/users": (401, 403, 403, 200),
+    "POST /api/v1/users": (401, 403, 403, 201),
+    "GET /api/v1/users/{user_id}": (401, 403, 403, 200),
+    "PATCH /api/v1/users/{user_id}": (401, 403, 403, 200),
+    "DELETE /api/v1/users/{user_id}": (401, 403, 403, 204),
+    "DELETE /api/v1/users/{user_id}/sessions": (401, 403, 403, 204),
+    "POST /api/v1/users/{user_id}/password-reset": (401, 403, 403, 202),
+    "GET /api/v1/items": (401, 200, 200, 200),
+    "POST /api/v1/items": (401, 201, 201, 201),
+    "GET /api/v1/items/{item_id}": (401, 200, 404, 200),
+    "PATCH /api/v1/items/{item_id}": (401, 200, 404, 200),
+    "DELETE /api/v1/items/{item_id}": (401, 204, 404, 204),
+}
+CALLERS = ("anonymous", "owner", "other", "superuser")
+
+# What a route needs to succeed, where that is not nothing.
+BODIES: dict[str, dict[str, Any]] = {
+    "POST /set-password": {"data": {"token": "{reset_token}", "new_password": f"new {PASSWORD}"}},
+    "POST /confirm-email": {"data": {"token": "{verification_token}"}},
+    "POST /forgot-password": {"data": {"email": "owner@example.com"}},
+    "POST /api/v1/auth/signup": {"json": {"email": "new@example.com", "password": PASSWORD}},
+    "POST /api/v1/auth/login": {"data": {"username": "owner@example.com", "password": PASSWORD}},
+    "POST /api/v1/auth/password-reset": {"json": {"email": "owner@example.com"}},
+    "POST /api/v1/auth/password-reset/confirm": {
+        "json": {"token": "{reset_token}", "new_password": f"new {PASSWORD}"}
+    },
+    "POST /api/v1/auth/email-verification/confirm": {"json": {"token": "{verification_token}"}},
+    "POST /api/v1/users/me/email": {"json": {"new_email": "new@example.com"}},
+    "PATCH /api/v1/users/me": {"json": {"full_name": "New"}},
+    "PUT /api/v1/users/me/password": {
+        "json": {"current_password": PASSWORD, "new_password": f"new {PASSWORD}"}
+    },
+    "POST /api/v1/users": {"json": {"email": "new@example.com"}},
+    "PATCH /api/v1/users/{user_id}": {"json": {"full_name": "New"}},
+    "POST /api/v1/items": {"json": {"title": "New"}},
+    "PATCH /api/v1/items/{item_id}": {"json": {"title": "New"}},
+}
+
+
+def find_routes() -> Iterator[str]:
+    """Find every route, in the included routers too, as `METHOD /path`."""
+    for route in iter_route_contexts(create_app(Settings(_env_file=None)).routes):
+        for method in (route.methods or {"ANY"}) - {"HEAD"}:
+            yield f"{method} {route.path}"
+
+
+ROUTES = sorted(find_routes())
+
+
+class Cast:
+    """The callers, and the owner's objects that routes are called with."""
+
+    clients: dict[str, AsyncClient]
+    objects: dict[str, Any]
+
+    async def call(
+        self, route: str, caller: str, query: str = "", **other_objects: object
+    ) -> Response:
+        method, path = route.split()
+        path = (path + query).format(**self.objects | other_objects)
+        return await self.clients[caller].request(method, path, **self.body(route))
+
+    def body(self, route: str) -> dict[str, Any]:
+        """Return the body, with the objects that it names: `{reset_token}`."""
+        named = {f"{{{name}}}": value for name, value in self.objects.items()}
+        return {
+            kind: {name: named.get(value, value) for name, value in fields.items()}
+            for kind, fields in BODIES.get(route, {}).items()
+        }
+
+
+@pytest.fixture
+async def cast(app: FastAPI, session: Session) -> Cast:
+    return await make_cast(app, session)
+
+
+async def make_cast(app: FastAPI, session: Session) -> Cast:
+    owner = await make_user(session, email="owner@example.com")
+    callers = {"owner": owner, "other": await make_user(session)}
+    callers["superuser"] = await make_superuser(session)
+    await make_superuser(session)  # who may stay when a superuser leaves
+    cast = Cast()
+    cast.clients = {caller: new_client(app) for caller in CALLERS}
+    for caller, user in callers.items():
+        await sign_in(cast.clients[caller], session, user)
+    cast.objects = {
+        "user_id": owner.id,
+        "item_id": (await make_item(session, owner)).id,
+        "session_id": await make_other_session(session, owner),
+        "reset_token": await make_mail_token(session, owner, PASSWORD_RESET),
+        "verification_token": await make_mail_token(session, owner, EMAIL_VERIFICATION),
+    }
+    return cast
+
+
+async def make_other_session(session: Session, user: User) -> object:
+    known = set(await session.exec(select(LoginSession.id)))
+    await make_token(session, user)
+    return (set(await session.exec(select(LoginSession.id))) - known).pop()
+
+
+def test_every_route_has_a_decision() -> None:
+    assert sorted(DECISIONS) == ROUTES
+
+
+@pytest.mark.parametrize("route", ROUTES)
+async def test_route_lets_only_those_in_who_may(cast: Cast, session: Session, route: str) -> None:
+    connection = await session.connection()
+    for caller, expected in zip(CALLERS, DECISIONS[route], strict=True):
+        async with connection.begin_nested() as savepoint:
+            answer = await cast.call(route, caller)
+            await savepoint.rollback()
+        assert answer.status_code == expected, (caller, answer.text)
+        if expected == 401:
+            read_problem(answer, 401, "not_authenticated")
+            assert answer.headers["www-authenticate"] == "Bearer"
+        if expected == 403:
+            read_problem(answer, 403, "superuser_required")
+
+
+async def test_anothers_object_answers_like_an_unknown_one(cast: Cast) -> None:
+    for route in find_decided(caller="other", status=404):
+        answers = [
+            await cast.call(route, "other"),
+            await cast.call(route, "other", item_id=uuid4(), session_id=uuid4()),
+        ]
+        anothers, unknown = (
+            (answer.status_code, answer.json() | {"request_id": None}, answer.headers.keys())
+            for answer in answers
+        )
+        assert anothers == unknown, route
+
+
+async def test_administration_tells_a_user_nothing_of_what_exists(cast: Cast) -> None:
+    for route in find_decided(caller="other", status=403):
+        known = await cast.call(route, "other")
+        unknown = await cast.call(route, "other", user_id=uuid4())
+        malformed = await cast.call(route, "other", user_id="no-id")
+        bodies = [answer.json() | {"request_id": None} for answer in (known, unknown, malformed)]
+        assert bodies[0] == bodies[1] == bodies[2], route
+
+
+async def test_every_refused_token_is_answered_alike(cast: Cast) -> None:
+    cast.clients["anonymous"].headers["Authorization"] = f"Bearer ust_{'a' * 43}"
+    for route in find_decided(caller="anonymous", status=401):
+        answer = await cast.call(route, "anonymous")
+        read_problem(answer, 401, "invalid_token")
+        assert answer.headers["www-authenticate"] == 'Bearer error="invalid_token"'
+
+
+def find_decided(caller: str, status: int) -> list[str]:
+    routes = [route for route in ROUTES if DECISIONS[route][CALLERS.index(caller)] == status]
+    assert routes
+    return routes

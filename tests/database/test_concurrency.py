@@ -1,0 +1,429 @@
+"""What only real commits show: parallel requests, and the order of commit and answer."""
+
+import asyncio
+import json
+import socket
+from collections.abc import AsyncIterator, Coroutine
+from typing import Any
+
+import bcrypt
+import pytest
+from fastapi import FastAPI
+from fastapi.responses import StreamingResponse
+from httpx2 import AsyncClient, Response
+from psycopg import AsyncConnection
+from pydantic import Secret
+from sqlalchemy import URL, delete, text
+from sqlmodel import col, func, select
+from uvicorn import Config, Server
+
+from app.auth.models import LoginSession, RateLimit
+from app.auth.rate_limit import PER_NETWORK, RateLimits
+from app.auth.schemas import SignUp
+from app.auth.service import sign_up
+from app.database.session import Session
+from app.items.models import Item
+from app.mail.models import Outbox
+from app.users.models import User
+from app.users.service import EmailTaken
+from app.web.errors import Unavailable
+from tests.conftest import new_client
+from tests.factories import (
+    HASHER,
+    PASSWORD,
+    make_item,
+    make_superuser,
+    make_token,
+    make_user,
+    sign_in,
+)
+from tests.problems import read_problem
+from tests.statements import record_statements
+
+API = "/api/v1"
+
+
+@pytest.fixture
+async def port(live_app: FastAPI) -> AsyncIterator[int]:
+    """The live application behind a socket, where an answer and its commit can be told apart."""
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        server = Server(Config(live_app, lifespan="off", log_config=None, access_log=False))
+        serving = asyncio.create_task(server.serve([listening]))
+        yield listening.getsockname()[1]
+        server.should_exit = True
+        await serving
+
+
+async def test_commit_precedes_the_answer(
+    live_database: URL, port: int, live_session: Session
+) -> None:
+    conninfo = live_database.set(drivername="postgresql").render_as_string(hide_password=False)
+    token = await make_token(live_session, await make_user(live_session))
+    body = '{"title": "New"}'
+    request = (
+        f"POST {API}/items HTTP/1.1\r\nHost: test\r\nAuthorization: Bearer {token}\r\n"
+        f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n{body}"
+    ).encode()
+
+    async def count_missed(pairs: int) -> int:
+        """Write and read; a whole HTTP client would only be slower to look."""
+        found = 0
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        async with await AsyncConnection.connect(conninfo, autocommit=True) as connection:
+            for _ in range(pairs):
+                writer.write(request)
+                head = await reader.readuntil(b"\r\n\r\n")
+                assert head.startswith(b"HTTP/1.1 201 "), head
+                item = json.loads(await reader.readuntil(b"}"))
+                read = await connection.execute("SELECT FROM item WHERE id = %s", [item["id"]])
+                found += read.rowcount
+        writer.close()
+        await writer.wait_closed()
+        return pairs - found
+
+    missed = await asyncio.gather(*(count_missed(50) for _ in range(10)))
+    assert missed == [0] * 10
+
+
+async def test_asvs_6_3_8_password_reset_does_the_same_for_every_address(
+    live_client: AsyncClient, live_session: Session
+) -> None:
+    await make_user(live_session, email="known@example.com")
+    await make_user(live_session, email="inactive@example.com", is_active=False)
+    answers = []
+    for name in ("known", "inactive", "unknown"):
+        with record_statements() as statements:
+            body = {"email": f"{name}@example.com"}
+            answer = await live_client.post(f"{API}/auth/password-reset", json=body)
+        headers = {**answer.headers} | {"x-request-id": ""}
+        sent = [each.sql for each in statements]
+        answers.append((answer.status_code, answer.content, headers, sent))
+    assert answers[0] == answers[1] == answers[2]
+    assert answers[0][3]
+
+
+async def test_parallel_sign_ups_of_one_address_make_one_account(
+    live_app: FastAPI, live_session: Session
+) -> None:
+    data = SignUp(email="ada@example.com", password=Secret(PASSWORD))
+
+    async def sign_up_as_ada(session: Session) -> None:
+        await sign_up(session, HASHER, data)
+
+    database = live_app.state.database  # below the limit, which lets three through
+    made = await asyncio.gather(
+        *(database.transact(sign_up_as_ada) for _ in range(50)), return_exceptions=True
+    )
+    assert [type(answer) for answer in made if answer] == [EmailTaken] * 49
+    assert (await live_session.exec(select(func.count()).select_from(User))).one() == 1
+
+
+async def race(
+    app: FastAPI, session: Session, *requests: Coroutine[Any, Any, Response]
+) -> list[Response]:
+    """Let the requests run until each waits for a user's row, in this order, then all at once."""
+    await session.exec(select(User.id).with_for_update())
+    running: list[asyncio.Task[Response]] = []
+    for request in requests:
+        running.append(asyncio.create_task(request))
+        while not running[-1].done() and await count_waiting(app) < len(running):
+            pass
+    await session.commit()
+    return await asyncio.gather(*running)
+
+
+async def count_waiting(app: FastAPI) -> int:
+    waiting = text(
+        "SELECT count(*) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    )
+    async with app.state.database.new_session(read_only=True) as session:
+        count: int = await (await session.connection()).scalar(waiting)
+        return count
+
+
+@pytest.mark.parametrize("removes_itself", [True, False])
+@pytest.mark.parametrize("change", [{"is_superuser": False}, {"is_active": False}, None])
+async def test_parallel_removals_leave_a_superuser(
+    live_app: FastAPI,
+    live_session: Session,
+    change: dict[str, bool] | None,
+    *,
+    removes_itself: bool,
+) -> None:
+    superusers = [await make_superuser(live_session) for _ in range(2)]
+    removed = superusers if removes_itself else superusers[::-1]
+    async with new_client(live_app) as first, new_client(live_app) as second:
+        for client, user in zip((first, second), superusers, strict=True):
+            await sign_in(client, live_session, user)
+        method = "PATCH" if change else "DELETE"
+        answers = await race(
+            *(live_app, live_session),
+            first.request(method, f"{API}/users/{removed[0].id}", json=change),
+            second.request(method, f"{API}/users/{removed[1].id}", json=change),
+        )
+    assert [answer.is_success for answer in answers] == [True, False]
+    read_problem(answers[1], 409, "last_superuser")
+    active = select(func.count()).where(col(User.is_superuser), col(User.is_active))
+    assert (await live_session.exec(active)).one() == 1
+
+
+async def test_parallel_logins_keep_twenty_sessions(
+    live_app: FastAPI, live_session: Session
+) -> None:
+    user = await make_user(live_session)
+    form = {"username": user.email, "password": PASSWORD}
+
+    async def log_in_five_times(network: int) -> list[int]:  # what the limits let through
+        async with new_client(live_app, f"192.0.2.{network}") as client:
+            logins = (client.post(f"{API}/auth/login", data=form) for _ in range(5))
+            return [answer.status_code for answer in await asyncio.gather(*logins)]
+
+    assert await asyncio.gather(*map(log_in_five_times, range(4))) == [[200] * 5] * 4
+    assert await asyncio.gather(*map(log_in_five_times, range(4, 6))) == [[200] * 5] * 2
+    assert (await live_session.exec(select(func.count()).select_from(LoginSession))).one() == 20
+
+
+async def test_parallel_first_logins_of_an_imported_user_succeed(
+    live_app: FastAPI, live_session: Session
+) -> None:
+    imported = bcrypt.hashpw(PASSWORD.encode(), bcrypt.gensalt(rounds=4)).decode()
+    user = await make_user(live_session, hashed_password=imported)
+    form = {"username": user.email, "password": PASSWORD}
+    async with new_client(live_app) as client:
+        logins = (client.post(f"{API}/auth/login", data=form) for _ in range(3))
+        answers = await asyncio.gather(*logins)
+    assert [answer.status_code for answer in answers] == [200] * 3
+
+
+@pytest.mark.parametrize("login_comes_first", [True, False])
+async def test_no_login_with_the_old_password_survives_its_change(
+    live_app: FastAPI,
+    live_client: AsyncClient,
+    live_session: Session,
+    *,
+    login_comes_first: bool,
+) -> None:
+    user = await make_user(live_session)
+    await sign_in(live_client, live_session, user)
+    passwords = {"current_password": PASSWORD, "new_password": f"new {PASSWORD}"}
+    form = {"username": user.email, "password": PASSWORD}
+    requests = [
+        live_client.put(f"{API}/users/me/password", json=passwords),
+        live_client.post(f"{API}/auth/login", data=form),
+    ]
+    answers = await race(live_app, live_session, *requests[:: -1 if login_comes_first else 1])
+    statuses = [answer.status_code for answer in answers]
+    assert statuses == ([200, 204] if login_comes_first else [204, 401])
+    assert (await live_session.exec(select(func.count()).select_from(LoginSession))).one() == 1
+    assert (await live_client.get(f"{API}/users/me")).status_code == 200
+
+
+@pytest.mark.parametrize("login_comes_first", [True, False])
+async def test_no_login_survives_a_deactivation(
+    live_app: FastAPI,
+    live_client: AsyncClient,
+    live_session: Session,
+    *,
+    login_comes_first: bool,
+) -> None:
+    user = await make_user(live_session)
+    await sign_in(live_client, live_session, await make_superuser(live_session))
+    form = {"username": user.email, "password": PASSWORD}
+    requests = [
+        live_client.patch(f"{API}/users/{user.id}", json={"is_active": False}),
+        live_client.post(f"{API}/auth/login", data=form),
+    ]
+    await race(live_app, live_session, *requests[:: -1 if login_comes_first else 1])
+    theirs = select(LoginSession).where(LoginSession.user_id == user.id)
+    assert list(await live_session.exec(theirs)) == []
+
+
+async def test_parallel_requests_of_a_user_who_leaves_end_cleanly(
+    live_app: FastAPI, live_client: AsyncClient, live_session: Session
+) -> None:
+    user = await make_user(live_session)
+    await sign_in(live_client, live_session, user)
+    deleted, *others = await race(
+        *(live_app, live_session),
+        live_client.delete(f"{API}/users/me"),
+        live_client.patch(f"{API}/users/me", json={"full_name": "Gone"}),
+        live_client.post(f"{API}/items", json={"title": "Gone"}),
+        live_client.delete(f"{API}/users/me"),
+    )
+    assert deleted.status_code == 204
+    for answer in others:
+        read_problem(answer, 401, "invalid_token")
+
+
+async def test_parallel_log_outs_end_cleanly(
+    live_client: AsyncClient, live_session: Session
+) -> None:
+    await sign_in(live_client, live_session, await make_user(live_session))
+    answers = await asyncio.gather(*(live_client.post(f"{API}/auth/logout") for _ in range(10)))
+    assert {answer.status_code for answer in answers} <= {204, 401}
+
+
+async def test_parallel_password_changes_let_one_through(
+    live_app: FastAPI, live_client: AsyncClient, live_session: Session
+) -> None:
+    await sign_in(live_client, live_session, await make_user(live_session))
+    bodies = [{"current_password": PASSWORD, "new_password": f"{PASSWORD} {n}"} for n in (1, 2)]
+    changed, refused = await race(
+        *(live_app, live_session),
+        *(live_client.put(f"{API}/users/me/password", json=body) for body in bodies),
+    )
+    assert changed.status_code == 204
+    read_problem(refused, 400, "incorrect_password")
+
+
+async def test_password_change_needs_a_session_that_lasts_until_it_is_made(
+    live_app: FastAPI, live_client: AsyncClient, live_session: Session
+) -> None:
+    await sign_in(live_client, live_session, await make_user(live_session))
+    await live_session.exec(select(User.id).with_for_update())
+    body = {"current_password": PASSWORD, "new_password": f"{PASSWORD} 2"}
+    changing = asyncio.create_task(live_client.put(f"{API}/users/me/password", json=body))
+    while not changing.done() and not await count_waiting(live_app):
+        pass
+    await live_session.exec(delete(LoginSession))
+    await live_session.commit()
+    read_problem(await changing, 401, "invalid_token")
+
+
+async def test_address_change_needs_a_session_that_lasts_until_it_is_asked_for(
+    live_app: FastAPI, live_client: AsyncClient, live_session: Session
+) -> None:
+    await sign_in(live_client, live_session, await make_user(live_session))
+    body = {"new_email": "thief@example.com"}
+    path = f"{API}/users/me/email"
+    assert (await live_client.post(path, json=body)).status_code == 202
+    await live_session.exec(select(RateLimit.key_hash).with_for_update())
+    asking = asyncio.create_task(live_client.post(path, json=body))
+    while not asking.done() and not await count_waiting(live_app):
+        pass
+    await live_session.exec(delete(LoginSession))
+    await live_session.exec(delete(Outbox))
+    await live_session.commit()
+    read_problem(await asking, 401, "invalid_token")
+    assert list(await live_session.exec(select(Outbox.id))) == []
+
+
+async def test_parallel_deletions_of_an_item_find_it_once(
+    live_client: AsyncClient, live_session: Session
+) -> None:
+    user = await make_user(live_session)
+    path = f"{API}/items/{(await make_item(live_session, user)).id}"
+    await sign_in(live_client, live_session, user)
+    answers = await asyncio.gather(*(live_client.delete(path) for _ in range(10)))
+    assert sorted(answer.status_code for answer in answers) == [204] + [404] * 9
+
+
+async def test_deleting_a_user_loads_none_of_its_items(
+    live_client: AsyncClient, live_session: Session
+) -> None:
+    user = await make_user(live_session)
+    await sign_in(live_client, live_session, await make_superuser(live_session))
+    many = text(
+        "INSERT INTO item (id, title, owner_id)"
+        " SELECT gen_random_uuid(), 'Item', :owner FROM generate_series(1, 100000)"
+    )
+    await (await live_session.connection()).execute(many, {"owner": user.id})
+    await live_session.commit()
+    with record_statements() as statements:
+        response = await live_client.delete(f"{API}/users/{user.id}")
+    assert response.status_code == 204, response.text  # within the 5 seconds of a statement
+    assert len(statements) == 3, statements
+    assert not any("item" in each.sql for each in statements)
+    assert (await live_session.exec(select(func.count()).select_from(Item))).one() == 0
+
+
+MALFORMED_TOKENS = [
+    b"garbage",
+    b"ust_" + b"a" * 42,
+    b"ust_" + b"a" * 44,
+    b"ust_" + b"a" * 42 + b"=",
+    b"ust_" + b"a" * 42 + b"\n" + b"a",
+    b"UST_" + b"a" * 43,
+    b"\xff" * 47,
+    "ust_\u0661".encode() * 10,
+    b"x" * 1_000_000,
+    b"\0",
+]
+
+
+async def test_a_malformed_token_costs_no_query(live_client: AsyncClient) -> None:
+    with record_statements() as statements:
+        for token in MALFORMED_TOKENS:
+            for method in ("GET", "PATCH"):
+                headers = [(b"Authorization", b"Bearer " + token)]
+                answer = await live_client.request(method, f"{API}/users/me", headers=headers)
+                read_problem(answer, 401, "invalid_token")
+                assert answer.headers["www-authenticate"] == 'Bearer error="invalid_token"'
+    assert statements == []
+
+
+async def test_an_unknown_token_costs_one_query(live_client: AsyncClient) -> None:
+    await live_client.get("/readyz")  # a new connection has statements of its own
+    with record_statements() as statements:
+        live_client.headers["Authorization"] = f"Bearer ust_{'a' * 43}"
+        read_problem(await live_client.get(f"{API}/users/me"), 401, "invalid_token")
+    assert len(statements) == 1
+
+
+async def test_head_is_get_without_a_body(port: int) -> None:
+    async with AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
+        answers = [await client.get("/healthz"), await client.head("/healthz")]
+    assert [answer.headers["content-length"] for answer in answers] == ["15", "15"]
+    assert [answer.content for answer in answers] == [b'{"status":"ok"}', b""]
+
+
+async def test_asvs_15_1_3_strangers_who_wait_leave_the_pool_to_others(
+    live_app: FastAPI, live_session: Session
+) -> None:
+    user = await make_user(live_session)
+    form = {"username": user.email, "password": "wrong"}
+    async with new_client(live_app) as stranger, new_client(live_app) as client:
+        await sign_in(client, live_session, user)
+        await stranger.post(f"{API}/auth/login", data=form)
+        await live_session.exec(select(RateLimit.key_hash).with_for_update())
+        waiting = [
+            asyncio.create_task(stranger.post(f"{API}/auth/login", data=form)) for _ in range(30)
+        ]
+        while not await count_waiting(live_app):
+            pass
+        assert (await client.get(f"{API}/users/me")).status_code == 200
+        assert not any(login.done() for login in waiting)
+        await live_session.commit()
+        statuses = {(await login).status_code for login in waiting}
+    assert statuses == {401, 429}
+
+
+async def test_asvs_13_1_3_strangers_wait_no_longer_than_others(live_app: FastAPI) -> None:
+    limits: RateLimits = live_app.state.limits
+    async with limits.turn(), limits.turn():
+        with pytest.raises(Unavailable):
+            await asyncio.wait_for(limits.consume(PER_NETWORK.use("192.0.2.1")), 10)
+    await limits.consume(PER_NETWORK.use("192.0.2.1"))
+
+
+async def test_asvs_16_5_4_answer_that_breaks_off_closes_the_connection(
+    live_app: FastAPI, port: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def break_off() -> AsyncIterator[str]:
+        yield "begun"
+        raise ValueError("no end")
+
+    @live_app.get("/stream", tags=["test"])
+    async def stream() -> StreamingResponse:
+        return StreamingResponse(break_off())
+
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(b"GET /stream HTTP/1.1\r\nHost: test\r\n\r\n")
+    answer = await asyncio.wait_for(reader.read(), timeout=10)
+    writer.close()
+    await writer.wait_closed()
+    assert answer.startswith(b"HTTP/1.1 200 ")
+    assert answer.endswith(b"begun\r\n")  # and no last chunk
+    assert capsys.readouterr().err.count("ValueError: no end") == 1

@@ -1,0 +1,33 @@
+import psycopg
+import pytest
+from alembic import command
+from sqlalchemy import URL
+
+from app.database.drift import log_drift
+from app.database.url import libpq_uri
+from app.settings import Settings
+from tests.conftest import alembic_config
+
+
+@pytest.fixture(autouse=True)
+def _use_database(empty_database: URL, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(Settings.model_config, "env_file", None)
+    monkeypatch.setenv("DATABASE_URL", libpq_uri(empty_database))
+
+
+def test_log_drift_names_what_the_database_has_not(
+    empty_database: URL, caplog: pytest.LogCaptureFixture
+) -> None:
+    command.upgrade(alembic_config(empty_database), "head")
+    with psycopg.connect(libpq_uri(empty_database)) as connection:
+        connection.execute("ALTER TABLE item DROP COLUMN description")
+        connection.execute('ALTER TABLE "user" ALTER full_name SET NOT NULL')
+    log_drift()
+    (message,) = caplog.messages[-1:]
+    assert "add column item.description" in message
+    assert "modify nullable user.full_name" in message
+
+
+def test_log_drift_says_that_the_database_is_behind(caplog: pytest.LogCaptureFixture) -> None:
+    log_drift()
+    assert "Target database is not up to date" in caplog.messages[-1]

@@ -1,0 +1,79 @@
+"""What the statements of each route cost on a million items: none reads more than it needs.
+
+One test, so that of all the workers of a run one makes the rows.
+"""
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from alembic import command
+from fastapi import FastAPI
+from sqlalchemy import URL
+
+from app.database.session import Session
+from app.web.pagination import Position
+from benchmarks import data
+from tests.auth.test_authorization import ROUTES, make_cast
+from tests.conftest import alembic_config
+from tests.database.test_statements import call
+from tests.statements import Sent
+
+ITEMS = 1_000_000
+ROWS = 250  # that one step of a plan may read; the largest page has 100
+# Later pages, and a search among one's own, are statements of their own.
+QUERIES = {
+    "GET /api/v1/items": ("?limit=100", "?cursor={cursor}", "?search=Title"),
+    "GET /api/v1/users": ("?limit=100", "?cursor={cursor}"),
+}
+
+
+@pytest.fixture(scope="module")
+def migrated_database(create_database: Callable[[], URL]) -> URL:
+    url = create_database()
+    command.upgrade(alembic_config(url), "head")
+    data.fill(url, ITEMS, hashed_password="!")
+    return url
+
+
+async def test_statements_read_few_rows_of_large_tables(app: FastAPI, session: Session) -> None:
+    cast = await make_cast(app, session)
+    cursor = Position(datetime.now(UTC), uuid4()).encode()
+    faults = {}
+    for route in ROUTES:
+        for query in ("", *QUERIES.get(route, ())):
+            statements = await call(cast, session, route, query, cursor=cursor)
+            async for statement, step in explain(session, statements):
+                if fault := find_fault(step):
+                    faults[route + query] = (fault, statement)
+    assert faults == {}
+
+
+async def explain(session: Session, statements: list[Sent]) -> Any:
+    """Run the statements again, on the rows that they met; yield the steps of their plans."""
+    connection = await session.connection()
+    async with connection.begin_nested() as savepoint:
+        for statement, parameters in statements:
+            explained = f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {statement}"
+            for each in parameters if isinstance(parameters, list) else [parameters]:
+                plans = (await connection.exec_driver_sql(explained, each)).scalar_one()
+                for step in walk(plans[0]["Plan"]):
+                    yield statement, step
+        await savepoint.rollback()
+
+
+def walk(step: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield step
+    for inner in step.get("Plans", ()):
+        yield from walk(inner)
+
+
+def find_fault(step: dict[str, Any]) -> str | None:
+    read = step["Actual Loops"] * (step["Actual Rows"] + step.get("Rows Removed by Filter", 0))
+    if "Relation Name" in step and read > ROWS:
+        return f"{step['Node Type']} reads {read:.0f} rows of {step['Relation Name']}"
+    if step.get("Sort Space Type") == "Disk":
+        return f"a sort spills {step['Sort Space Used']} KiB to the disk"
+    return None

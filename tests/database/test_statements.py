@@ -1,0 +1,98 @@
+"""How many statements a request takes; tests/database/test_plans.py has what each of them costs."""
+
+import psycopg
+import pytest
+from fastapi import FastAPI
+from sqlalchemy import URL
+
+from app.database.session import Session
+from app.database.url import libpq_uri
+from tests.auth.test_authorization import CALLERS, DECISIONS, ROUTES, Cast, make_cast
+from tests.statements import Sent, record_statements
+
+# The first is that which finds out who is calling, where a route needs that.
+STATEMENTS = {
+    "GET /healthz": 0,
+    "GET /readyz": 1,
+    "GET /openapi.json": 0,
+    "GET /docs": 0,
+    "GET /docs/oauth2-redirect": 0,
+    "GET /redoc": 0,
+    "GET /set-password": 0,
+    "POST /set-password": 11,
+    "GET /confirm-email": 0,
+    "POST /confirm-email": 5,
+    "GET /forgot-password": 0,
+    "POST /forgot-password": 2,
+    "POST /api/v1/auth/signup": 3,
+    "POST /api/v1/auth/login": 7,
+    "POST /api/v1/auth/logout": 2,
+    "GET /api/v1/auth/sessions": 2,
+    "DELETE /api/v1/auth/sessions": 4,
+    "DELETE /api/v1/auth/sessions/{session_id}": 4,
+    "POST /api/v1/auth/password-reset": 2,
+    "POST /api/v1/auth/password-reset/confirm": 11,
+    "POST /api/v1/auth/email-verification": 3,
+    "POST /api/v1/auth/email-verification/confirm": 5,
+    "GET /api/v1/users/me": 1,
+    "PATCH /api/v1/users/me": 2,
+    "DELETE /api/v1/users/me": 3,
+    "PUT /api/v1/users/me/password": 11,
+    "POST /api/v1/users/me/email": 6,
+    "GET /api/v1/users": 2,
+    "POST /api/v1/users": 3,
+    "GET /api/v1/users/{user_id}": 2,
+    "PATCH /api/v1/users/{user_id}": 3,
+    "DELETE /api/v1/users/{user_id}": 3,
+    "DELETE /api/v1/users/{user_id}/sessions": 5,
+    "POST /api/v1/users/{user_id}/password-reset": 3,
+    "GET /api/v1/items": 2,
+    "POST /api/v1/items": 2,
+    "GET /api/v1/items/{item_id}": 2,
+    "PATCH /api/v1/items/{item_id}": 2,
+    "DELETE /api/v1/items/{item_id}": 2,
+}
+
+
+@pytest.fixture
+async def cast(app: FastAPI, session: Session) -> Cast:
+    return await make_cast(app, session)
+
+
+async def call(
+    cast: Cast, session: Session, route: str, query: str = "", **objects: object
+) -> list[Sent]:
+    """Call a route as the first who may; return its statements, and undo what they have done."""
+    caller = next(
+        caller
+        for caller, status in zip(CALLERS, DECISIONS[route], strict=True)
+        if 200 <= status < 300
+    )
+    connection = await session.connection()
+    async with connection.begin_nested() as savepoint:
+        with record_statements() as statements:
+            answer = await cast.call(route, caller, query, **objects)
+        await savepoint.rollback()
+    assert answer.is_success, answer.text
+    return statements
+
+
+@pytest.mark.parametrize("route", ROUTES)
+async def test_route_takes_no_more_statements_than_it_needs(
+    cast: Cast, session: Session, route: str
+) -> None:
+    statements = await call(cast, session, route)
+    assert len(statements) == STATEMENTS[route], statements
+
+
+# A foreign key without an index of its own has each deletion of what it refers to read the table.
+UNINDEXED = """
+    SELECT conrelid::regclass, conname FROM pg_constraint c WHERE contype = 'f' AND NOT EXISTS (
+        SELECT FROM pg_index i WHERE i.indrelid = c.conrelid AND i.indpred IS NULL
+        AND (i.indkey::int2[])[0:cardinality(c.conkey) - 1] @> c.conkey)
+"""
+
+
+def test_every_foreign_key_has_an_index(migrated_database: URL) -> None:
+    with psycopg.connect(libpq_uri(migrated_database)) as connection:
+        assert connection.execute(UNINDEXED).fetchall() == []

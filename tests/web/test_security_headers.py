@@ -1,0 +1,138 @@
+"""The headers of every answer, on every route: what browsers are told to refuse."""
+
+import re
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any
+
+import pytest
+from fastapi import FastAPI
+from httpx2 import AsyncClient, Response
+
+from app.auth.rate_limit import RateLimits
+from app.main import MAX_BODY_SIZE, create_app
+from app.settings import Settings
+from tests.auth.test_authorization import BODIES, ROUTES
+from tests.conftest import new_client, production_settings
+from tests.factories import HASHER
+from tests.problems import read_problem
+
+HEADERS = {
+    "cache-control": "no-store",
+    "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    "referrer-policy": "no-referrer",
+    "strict-transport-security": "max-age=31536000; includeSubDomains",
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+}
+FORMS = {"POST /set-password", "POST /confirm-email", "POST /forgot-password"}
+IDS = dict.fromkeys(("user_id", "item_id", "session_id"), "0" * 32)
+
+
+class NoDatabase:
+    """Lets a request come as far as it can without a session; if `broken`, not at all."""
+
+    def __init__(self, *, broken: bool) -> None:
+        self._broken = broken
+
+    async def transact(self, work: Callable[[None], Awaitable[Any]], *, read_only: bool) -> Any:
+        if self._broken:
+            raise AssertionError(read_only)
+        return await work(None)
+
+
+@pytest.fixture
+def app() -> FastAPI:
+    """The service in production, with the pages of its documentation."""
+    app = create_app(production_settings(docs_enabled=True))
+    app.state.database = NoDatabase(broken=False)
+    app.state.hasher = HASHER
+    app.state.limits = RateLimits(app.state.database)
+    return app
+
+
+def refused(route: str) -> Iterator[tuple[int, str, dict[str, Any]]]:
+    """Give requests that the route refuses, each with the status and code of the answer."""
+    if route not in BODIES:
+        return
+    is_form = "data" in BODIES[route]
+    media_type = "application/x-www-form-urlencoded" if is_form else "application/json"
+    headers = {"Content-Type": media_type}
+    large = b" " * (MAX_BODY_SIZE + 1)
+    yield 413, "content_too_large", {"content": large, "headers": headers}
+    yield 415, "unsupported_media_type", {"content": b"{}"}
+    yield 422, "unprocessable_content", {"content": b"{", "headers": headers}
+
+
+def check(answer: Response) -> None:
+    found = {name: answer.headers.get_list(name) for name in HEADERS}
+    assert found == {name: [value] for name, value in HEADERS.items()}
+    assert "server" not in answer.headers
+
+
+# The pages show what they refuse: tests/auth/test_pages.py looks at it.
+@pytest.mark.parametrize("route", [route for route in ROUTES if route not in FORMS])
+async def test_asvs_3_4_4_headers_are_on_every_refusal(client: AsyncClient, route: str) -> None:
+    method, path = route.split()
+    path = path.format(**IDS)
+    requests = [
+        *refused(route),
+        (404, "not_found", {"url": f"{path}/nowhere/at/all"}),
+        (405, "method_not_allowed", {"method": "REPORT"}),
+    ]
+    for status, code, request in requests:
+        answer = await client.request(**{"method": method, "url": path} | request)
+        read_problem(answer, status, code)
+        check(answer)
+        assert ("allow" in answer.headers) == (status == 405)
+
+
+@pytest.mark.parametrize("route", [route for route in ROUTES if "/api/" in route])
+async def test_asvs_3_4_5_headers_are_on_a_fault(
+    app: FastAPI, client: AsyncClient, route: str
+) -> None:
+    app.state.database = NoDatabase(broken=True)
+    method, path = route.split()
+    answer = await client.request(method, path.format(**IDS), **BODIES.get(route, {}))
+    read_problem(answer, 500, "internal_server_error")
+    check(answer)
+
+
+async def test_asvs_3_4_6_headers_are_on_a_success(client: AsyncClient) -> None:
+    for path in ("/healthz", "/openapi.json"):
+        answer = await client.get(path)
+        assert answer.status_code == 200, answer.text
+        check(answer)
+
+
+async def test_asvs_3_4_1_development_is_not_bound_to_https() -> None:
+    app = create_app(Settings(_env_file=None))
+    async with new_client(app) as client:
+        answer = await client.get("/nowhere")
+    assert "strict-transport-security" not in answer.headers
+
+
+@pytest.mark.parametrize("path", ["/docs", "/redoc"])
+async def test_page_of_the_documentation_has_a_policy_of_its_own(
+    client: AsyncClient, path: str
+) -> None:
+    answer = await client.get(path)
+    policy = answer.headers.pop("content-security-policy")
+    assert {name: answer.headers.get(name) for name in HEADERS} == HEADERS | {
+        "content-security-policy": None
+    }
+    assert policy.startswith("default-src 'none'; script-src https://cdn.jsdelivr.net")
+    assert "frame-ancestors 'none'" in policy
+    scripts, _, rest = policy.partition("; style-src ")
+    assert "unsafe" not in scripts
+    assert ("'sha256-" in scripts) == ("<script>" in answer.text)
+    for host in re.findall(r'(?:src|href)="(https://[^/"]+)', answer.text):
+        assert host in scripts + rest
+
+
+async def test_asvs_13_4_5_documentation_is_off_in_production() -> None:
+    app = create_app(production_settings())
+    async with new_client(app) as client:
+        for path in ("/docs", "/redoc", "/openapi.json", "/metrics", "/docs/oauth2-redirect"):
+            read_problem(await client.get(path), 404, "not_found")
