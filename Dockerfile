@@ -5,7 +5,7 @@ ENV PATH=/opt/venv/bin:$PATH \
     PIP_DISABLE_PIP_VERSION_CHECK=1 \
     PIP_ROOT_USER_ACTION=ignore \
     PYTHONDONTWRITEBYTECODE=1 \
-    PYTHONPATH=/app \
+    PYTHONPATH=/app:/app/packages/alembic-online/src \
     PYTHONUNBUFFERED=1
 WORKDIR /app
 COPY requirements.txt ./
@@ -45,7 +45,7 @@ ENV MALLOC_MMAP_THRESHOLD_=67108864 \
 ENV ENVIRONMENT=production \
     PATH=/opt/venv/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
-    PYTHONPATH=/app \
+    PYTHONPATH=/app:/app/packages/alembic-online/src \
     PYTHONUNBUFFERED=1
 WORKDIR /app
 COPY --from=build /opt/venv /opt/venv

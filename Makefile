@@ -53,7 +53,7 @@ revision: setup ## Write the revision of a model change: make revision m="Add is
 	@.venv/bin/alembic revision --autogenerate -m "$(m)"
 
 rebase-revision: setup ## Put the newer of two branches of revisions on top of the other
-	@.venv/bin/python -m migration.rebase
+	@.venv/bin/python -m alembic_online.rebase
 
 migrate: setup ## Upgrade the database to the newest revision
 	@.venv/bin/alembic upgrade head

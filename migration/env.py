@@ -10,11 +10,11 @@ from sqlalchemy import NullPool, create_engine
 from sqlalchemy.exc import OperationalError
 from sqlmodel import SQLModel
 
+import alembic_online as online
 from app.database.embedded import EmbeddedServerError
 from app.database.tables import load_models
 from app.database.url import DatabaseURLError, database_url
 from app.settings import SettingsError, read_settings
-from migration import online
 
 config = context.config
 load_models()

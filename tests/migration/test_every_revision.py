@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from alembic import command
 from alembic.script import Script, ScriptDirectory
 
-from migration.online import find_unfinished
+from alembic_online import find_unfinished
 from tests.conftest import ROOT, alembic_config
 from tests.migration.catalog import read_catalog
 from tests.migration.generated_rows import fill_tables

@@ -1,0 +1,116 @@
+"""The lock an operation takes and the work it does, as `alembic upgrade` carries it out."""
+
+from typing import Any, NamedTuple
+
+from alembic.operations import ops
+from alembic.runtime.migration import MigrationContext
+from alembic_postgresql_enum.operations.add_enum_values import AddEnumValuesOp
+from alembic_postgresql_enum.operations.create_enum import CreateEnumOp
+from alembic_postgresql_enum.operations.drop_enum import DropEnumOp
+from alembic_postgresql_enum.operations.sync_enum_values import SyncEnumValuesOp
+
+from alembic_online.revise.obstacles import obstacle
+from alembic_online.revise.operations import (
+    AlterSequence,
+    RenameColumn,
+    RenameConstraint,
+    RenameTable,
+)
+from alembic_online.revise.trial import trouble
+from alembic_online.revise.walking import label, table_of
+
+# Lock modes as the PostgreSQL manual names them ("Explicit Locking").
+_NOBODY = "ACCESS EXCLUSIVE"  # reads or writes meanwhile
+_READERS = "SHARE ROW EXCLUSIVE"
+_EVERYBODY = "SHARE UPDATE EXCLUSIVE"
+_NO_LOCK = "no lock"
+
+_INSTANT = "an instant, no rewrite"
+_READS = "no rewrite, reads every row while others read and write"
+
+
+class Effect(NamedTuple):
+    what: str
+    lock: str
+    work: str
+
+
+def effect_of(context: MigrationContext, op: Any, *, is_new: bool) -> Effect:
+    """Describe one operation of an upgrade; nobody waits for a table that `is_new`."""
+    what = _what(op) + obstacle(context, op)
+    if context.dialect.name != "postgresql":
+        return Effect(what, "the whole database", "")
+    if is_new:
+        return Effect(what, *_COST_OF_NEW.get(type(op), (_NO_LOCK, "the table is new")))
+    if isinstance(op, ops.AddColumnOp | ops.AlterColumnOp):
+        return Effect(what, _NOBODY, _column_work(context, op))
+    return Effect(what, *_COSTS.get(type(op), (_NOBODY, _INSTANT)))
+
+
+def _column_work(context: MigrationContext, op: ops.AddColumnOp | ops.AlterColumnOp) -> str:
+    if not isinstance(op, RenameColumn) and trouble(context, op):
+        return "REWRITES the table"
+    if isinstance(op, ops.AlterColumnOp) and op.modify_nullable is False:
+        return f"{_INSTANT}, after a CHECK: {_READS}"
+    return _INSTANT
+
+
+# A foreign key keeps its target's rows from changing for as long as it is being made.
+_COST_OF_NEW = {ops.CreateForeignKeyOp: (_READERS, "an instant, the table is new")}
+
+_COSTS: dict[type, tuple[str, str]] = {
+    RenameConstraint: (_EVERYBODY, "an instant"),
+    AlterSequence: (_READERS, "an instant"),
+    ops.ExecuteSQLOp: (_NO_LOCK, "an instant"),
+    ops.CreateIndexOp: (_EVERYBODY, _READS),
+    ops.DropIndexOp: (_EVERYBODY, "an instant"),
+    ops.CreateUniqueConstraintOp: (_NOBODY, f"an instant, after an index: {_READS}"),
+    ops.CreateForeignKeyOp: (_READERS, f"an instant, then {_READS}"),
+    ops.CreateCheckConstraintOp: (_NOBODY, f"an instant, then {_READS}"),
+    CreateEnumOp: (_NO_LOCK, "an instant"),
+    DropEnumOp: (_NO_LOCK, "an instant"),
+    AddEnumValuesOp: (_NO_LOCK, "an instant"),
+    SyncEnumValuesOp: (_NOBODY, "REWRITES the table"),
+}
+
+_WORDS: dict[type, str] = {
+    RenameTable: "rename table {table} to {op.new_table_name}",
+    RenameColumn: "rename column {table}.{op.column_name} to {op.modify_name}",
+    RenameConstraint: "rename {op.old} to {op.new}",
+    AlterSequence: "alter sequence {op.sequence}: type",
+    ops.ExecuteSQLOp: "{op.sqltext}",
+    ops.CreateTableOp: "create table {table}",
+    ops.DropTableOp: "drop table {table}",
+    ops.AddColumnOp: "add column {table}.{op.column.name}",
+    ops.DropColumnOp: "drop column {table}.{op.column_name}",
+    ops.AlterColumnOp: "alter column {table}.{op.column_name}: {changes}",
+    ops.CreateIndexOp: "create index {op.index_name}",
+    ops.DropIndexOp: "drop index {op.index_name}",
+    ops.CreateUniqueConstraintOp: "add unique constraint {op.constraint_name}",
+    ops.CreateForeignKeyOp: "add foreign key {op.constraint_name}",
+    ops.CreateCheckConstraintOp: "add check {op.constraint_name}",
+    ops.DropConstraintOp: "drop constraint {op.constraint_name}",
+    CreateEnumOp: "create type {op.name}",
+    DropEnumOp: "drop type {op.name}",
+    AddEnumValuesOp: "extend type {op.name}",
+    SyncEnumValuesOp: "remake type {op.name}",
+}
+
+
+def _what(op: Any) -> str:
+    """Return such as "add column user.phone"."""
+    schema, table = table_of(op)
+    words = next((_WORDS[kind] for kind in type(op).__mro__ if kind in _WORDS), type(op).__name__)
+    changes = ", ".join(_changes(op)) if isinstance(op, ops.AlterColumnOp) else ""
+    return words.format(op=op, table=label(schema, table or ""), changes=changes)
+
+
+def _changes(op: ops.AlterColumnOp) -> list[str]:
+    changes = []
+    if op.modify_type is not None:
+        changes.append("type")
+    if op.modify_nullable is not None:
+        changes.append("optional" if op.modify_nullable else "required")
+    if op.modify_server_default is not False:
+        changes.append("default")
+    return changes or ["comment"]

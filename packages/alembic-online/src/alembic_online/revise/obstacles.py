@@ -1,0 +1,38 @@
+"""Rows of the database at hand that would stop the upgrade."""
+
+from typing import Any
+
+import sqlalchemy as sa
+from alembic.operations import ops
+from alembic.runtime.migration import MigrationContext
+
+from alembic_online.revise.counting import amount, count
+
+
+def obstacle(context: MigrationContext, op: Any) -> str:
+    """Return such as " (STOPS: 3 rows have no value)", or nothing."""
+    if isinstance(op, ops.AlterColumnOp) and op.modify_nullable is False:
+        table = sa.table(op.table_name, schema=op.schema)
+        empty = count(context, table, sa.column(op.column_name).is_(None))
+        return f" (STOPS: {amount(empty, 'row')} without a value)" if empty else ""
+    if isinstance(op, ops.CreateUniqueConstraintOp):
+        return _duplicates(context, op.schema, op.table_name, op.columns)
+    if isinstance(op, ops.CreateIndexOp) and op.unique:
+        return _duplicates(context, op.schema, op.table_name, op.columns)
+    return ""
+
+
+def _duplicates(context: MigrationContext, schema: str | None, table: str, columns: Any) -> str:
+    if not all(isinstance(column, str) for column in columns):
+        return ""
+    keys: list[sa.ColumnClause[Any]] = [sa.column(column) for column in columns]
+    groups = (
+        sa.select(*keys)
+        .select_from(sa.table(table, schema=schema))
+        .where(*(key.is_not(None) for key in keys))
+        .group_by(*keys)
+        .having(sa.func.count() > 1)
+        .subquery("duplicates")
+    )
+    number = count(context, groups)
+    return f" (STOPS: {amount(number, 'value')} more than once)" if number else ""

