@@ -9,7 +9,9 @@ PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3
 	$$python -c 'import sys; print(sys._base_executable); sys.exit(sys.version_info < (3, 11))' \
 	2>/dev/null && break; done | tail -n 1)
 PIP = .venv/bin/python -m pip install --quiet --disable-pip-version-check
-COMPILE = .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes $(UPGRADE)
+# The package of this repository has no hash: it is installed apart, from its folder.
+COMPILE = .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-emit-package alembic-online $(UPGRADE)
 
 # What another virtual environment of the shell says must not reach this one.
 unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME
@@ -25,11 +27,11 @@ setup: .venv/ready ## Create .venv with the locked packages
 
 # With pip alone, so that whatever index pip is set to use serves. The file names every package, and
 # pip is not to look for others: it would find the newer release of one, which has no hash there.
-.venv/ready: requirements-dev.txt
+.venv/ready: requirements-dev.txt packages/alembic-online/pyproject.toml
 	$(if $(PYTHON),,$(error Python 3.11 or newer is needed, as python3 or with PYTHON=/path/to/python))
 	"$(PYTHON)" -m venv --clear .venv
 	$(PIP) --no-compile --no-deps --require-hashes -r requirements-dev.txt
-	$(PIP) --no-deps --no-build-isolation --editable .
+	$(PIP) --no-deps --no-build-isolation --editable packages/alembic-online --editable .
 	@touch $@
 
 run: setup ## Migrate the database and serve it on http://HOST:PORT, with reload

@@ -10,7 +10,7 @@ from sqlalchemy import NullPool, create_engine
 from sqlalchemy.exc import OperationalError
 from sqlmodel import SQLModel
 
-import alembic_online as online
+import alembic_online
 from app.database.embedded import EmbeddedServerError
 from app.database.tables import load_models
 from app.database.url import DatabaseURLError, database_url
@@ -32,8 +32,7 @@ try:
     given = config.get_main_option("sqlalchemy.url") or read_settings().given_database_url
     with database_url(given) as url:
         engine = create_engine(url, poolclass=NullPool)
-        options = online.autogenerate_options(target_metadata, engine.dialect)
-        online.run(context, engine, **options)
+        alembic_online.run(context, engine, target_metadata=target_metadata)
 except OperationalError as error:
     raise CommandError(f"the database cannot be used: {error.orig}") from error
 except CommandError as error:

@@ -18,6 +18,7 @@ from alembic.config import CommandLine, Config
 from alembic.script import ScriptDirectory
 
 ROOT = Path(__file__).parent
+DRIVER = os.environ.get("TEST_DRIVER", "postgresql+psycopg")
 
 INI = """\
 [alembic]
@@ -88,9 +89,9 @@ engine = create_engine(url)
 
 # As the service has it.
 ONLINE_ENV = f"""{_ENV}
-import alembic_online as online
+import alembic_online
 
-online.run(context, engine, **online.autogenerate_options(models["metadata"], engine.dialect))
+alembic_online.run(context, engine, target_metadata=models["metadata"])
 """
 
 # What `alembic init` gives: to see what it does without us.
@@ -100,6 +101,11 @@ with engine.connect() as connection:
     with context.begin_transaction():
         context.run_migrations()
 """
+
+
+def with_driver(url: sa.URL) -> sa.URL:
+    """Return the URL with the driver to be tried."""
+    return url.set(drivername=DRIVER) if url.get_backend_name() == "postgresql" else url
 
 
 @cache
@@ -118,7 +124,8 @@ class Project:
         self.ini, self.versions = folder / "alembic.ini", folder / "migration" / "versions"
         self.versions.mkdir(parents=True)
         self.shown_url = url.render_as_string(hide_password=False)
-        self.ini.write_text(INI.format(root=root, url=self.shown_url.replace("%", "%%")))
+        used = with_driver(url).render_as_string(hide_password=False)
+        self.ini.write_text(INI.format(root=root, url=used.replace("%", "%%")))
         (folder / "migration" / "env.py").write_text(env)
         (folder / "migration" / "script.py.mako").write_text(TEMPLATE)
         self.write_models("")

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
+_INITDB = ("--username=postgres", "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync")
 # The data dies with the run, so nothing need reach the disk.
 _OPTIONS = (
     "-clisten_addresses= -cfsync=off -csynchronous_commit=off -cfull_page_writes=off"
@@ -24,20 +25,15 @@ def running_server() -> Iterator[str]:
     try:
         if os.geteuid() == 0:
             os.chown(folder, pwd.getpwnam("nobody").pw_uid, -1)
-        _run("initdb", "-U", "postgres", "-E", "UTF8", "--locale=C", "--no-sync", "-D", folder)
-        _run(
-            "pg_ctl", "start", "-w", "-D", folder, "-l", folder / "log", "-o", _with_socket(folder)
-        )
+        _run("initdb", *_INITDB, "-D", folder)
+        options = f"{_OPTIONS} -k{folder}"
+        _run("pg_ctl", "start", "-w", "-D", folder, "-l", folder / "log", "-o", options)
         try:
             yield f"postgresql://postgres@/postgres?host={folder}"
         finally:
             _run("pg_ctl", "stop", "-w", "-m", "immediate", "-D", folder)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def _with_socket(folder: Path) -> str:
-    return f"{_OPTIONS} -k{folder}"
 
 
 def _run(program: str, *arguments: str | Path) -> None:

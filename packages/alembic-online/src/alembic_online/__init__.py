@@ -1,11 +1,11 @@
 """Alembic on a live database: stock commands that keep the data, or say what they would need.
 
 `revise` decides what `alembic revision --autogenerate` writes, `upgrade` how a revision is carried
-out: the file says *what* changes and is plain Alembic, the package knows *how*. It imports nothing
-of the application, so it can be lifted into another: see the three lines in `migration/env.py`.
+out: the file says *what* changes and is plain Alembic, the package knows *how*. All that env.py
+does is to call `run()`.
 """
 
-from alembic_online.revise import autogenerate_options
-from alembic_online.upgrade import find_unfinished, run
+from alembic_online.environment import run
+from alembic_online.upgrade import find_unfinished
 
-__all__ = ["autogenerate_options", "find_unfinished", "run"]
+__all__ = ["find_unfinished", "run"]

@@ -5,6 +5,23 @@ import sqlalchemy as sa
 NAME_BYTES = 63  # NAMEDATALEN - 1: PostgreSQL cuts longer names
 
 
+def sqlstate(error: sa.exc.DBAPIError) -> str:
+    """Return PostgreSQL's code of an error, which psycopg2 names otherwise than all others."""
+    codes = (getattr(error.orig, name, None) for name in ("sqlstate", "pgcode"))
+    return next(filter(None, codes), "")
+
+
+def message_of(error: sa.exc.DBAPIError) -> tuple[str, str | None]:
+    """Return what PostgreSQL says of an error: the message, and the detail if there is one."""
+    said: object = error.orig  # asyncpg's own error is the cause of SQLAlchemy's
+    said = getattr(said, "diag", None) or getattr(said, "__cause__", None) or said
+    texts = [
+        next(filter(None, (getattr(said, name, None) for name in names)), None)
+        for names in (("message_primary", "message"), ("message_detail", "detail"))
+    ]
+    return texts[0] or str(error.orig), texts[1]
+
+
 def statement(sql: str) -> sa.TextClause:
     """Take SQL as it is: a colon in a quoted name is no parameter."""
     return sa.text(sql.replace(":", "\\:"))

@@ -3,6 +3,8 @@
 import os
 
 import pytest
+from alembic import command
+from alembic.config import Config
 from alembic.util import CommandError
 
 from project import Project
@@ -35,11 +37,20 @@ def test_revision_needs_a_writable_folder(project: Project) -> None:
     project.versions.chmod(0o755)
 
 
-def test_revision_without_message_is_refused(project: Project) -> None:
-    project.write_models(USER + ITEM)
-    with pytest.raises(CommandError, match="say what changes"):
+def test_revision_without_message_is_reviewed_and_named_by_what_it_does(project: Project) -> None:
+    project.write_models(f"{USER}    phone: str\n{ITEM}")
+    with pytest.raises(CommandError, match=r"user\.phone is required and has no"):
         project.alembic("revision", "--autogenerate")
+    with pytest.raises(CommandError, match="say what changes"):  # a program, as `alembic check` is
+        command.revision(Config(str(project.ini)), autogenerate=True)
     assert len(project.revisions()) == 1
+    project.write_models(
+        USER.replace("max_length=255)", "index=True)", 1) + "    phone: str = ''\n" + ITEM
+    )
+    project.alembic("revision", "--autogenerate")
+    text = project.revisions()[-1].read_text()
+    expected = "create table item, add column user.phone, drop constraint uq_user_email and 1 more"
+    assert text.startswith(f'"""{expected}"""')
 
 
 def test_plan_tells_locks_rewrites_and_rows(project: Project) -> None:

@@ -21,6 +21,18 @@ def start_alembic(ini: Path, *arguments: str, output: Path) -> ForkServerProcess
     return process
 
 
+def run_alembic(ini: Path, *arguments: str) -> str:
+    """Run a command in the folder of its ini file and return what it said: no traceback."""
+    output = ini.with_suffix(".log")
+    output.unlink(missing_ok=True)
+    process = start_alembic(ini, *arguments, output=output)
+    process.join()
+    said = output.read_text("utf-8")
+    assert "Traceback" not in said, said
+    assert (process.exitcode != 0) == ("FAILED: " in said), said
+    return said
+
+
 def run_killed(ini: Path, change: int, *arguments: str) -> bool:
     """Run a command, killed as by `kill -9` before its n-th change; tell whether it came so far."""
     process = _processes.Process(target=_run, args=(ini, arguments, Path(os.devnull), change))
@@ -31,6 +43,7 @@ def run_killed(ini: Path, change: int, *arguments: str) -> bool:
 
 
 def _run(ini: Path, arguments: tuple[str, ...], output: Path, killed_before: int) -> None:
+    os.chdir(ini.parent)
     log = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(log, 1)
     os.dup2(log, 2)

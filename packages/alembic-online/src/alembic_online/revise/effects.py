@@ -37,9 +37,9 @@ class Effect(NamedTuple):
 
 def effect_of(context: MigrationContext, op: Any, *, is_new: bool) -> Effect:
     """Describe one operation of an upgrade; nobody waits for a table that `is_new`."""
-    what = _what(op) + obstacle(context, op)
+    what = words_of(op) + obstacle(context, op)
     if context.dialect.name != "postgresql":
-        return Effect(what, "the whole database", "")
+        return Effect(what, "", "")  # SQLite locks the whole database, whatever it does
     if is_new:
         return Effect(what, *_COST_OF_NEW.get(type(op), (_NO_LOCK, "the table is new")))
     if isinstance(op, ops.AddColumnOp | ops.AlterColumnOp):
@@ -97,7 +97,7 @@ _WORDS: dict[type, str] = {
 }
 
 
-def _what(op: Any) -> str:
+def words_of(op: Any) -> str:
     """Return such as "add column user.phone"."""
     schema, table = table_of(op)
     words = next((_WORDS[kind] for kind in type(op).__mro__ if kind in _WORDS), type(op).__name__)

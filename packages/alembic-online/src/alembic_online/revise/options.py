@@ -1,5 +1,6 @@
 """The options of `context.configure()` that make autogenerate careful."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import alembic_postgresql_enum  # noqa: F401  # teaches autogenerate about enum types
@@ -9,25 +10,30 @@ from sqlalchemy import Dialect, MetaData
 from alembic_online.revise import checks, comparing
 from alembic_online.revise.models import completed_metadata
 from alembic_online.revise.rendering import render_item
-from alembic_online.revise.review import review
+from alembic_online.revise.review import SOURCES, review
 
 for _comparators in (checks, comparing):
     Plugin.setup_plugin_from_module(_comparators, _comparators.__name__)
 
 
-def autogenerate_options(metadata: MetaData, dialect: Dialect) -> dict[str, Any]:
-    """Return what env.py passes to `context.configure()` beside the connection.
+def autogenerate_options(
+    metadata: MetaData | Sequence[MetaData], dialect: Dialect
+) -> dict[str, Any]:
+    """Return what `context.configure()` gets beside the connection.
 
     The models stay as they are: what autogenerate compares with the database is a completed copy.
     """
-    schemas = {table.schema for table in metadata.tables.values()}
+    sources = [metadata] if isinstance(metadata, MetaData) else [*metadata]
+    completed = completed_metadata(sources, dialect)
+    schemas = {table.schema for table in completed.tables.values()}
 
     def include_name(name: str | None, kind: str, _: Any) -> bool:
         """Leave the schemas alone that no model lives in."""
         return kind != "schema" or name is None or name in schemas
 
     return {
-        "target_metadata": completed_metadata(metadata, dialect),
+        "target_metadata": completed,
+        SOURCES: sources,
         "include_schemas": True,
         "include_name": include_name,
         "render_item": render_item,

@@ -5,8 +5,9 @@ import time
 
 import sqlalchemy as sa
 from alembic.util import CommandError
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError
 
+from alembic_online.postgresql import sqlstate
 from alembic_online.upgrade.step import LOCK_TIMEOUT, Run
 from alembic_online.upgrade.waiting import indented, lock_holders, log
 
@@ -25,9 +26,9 @@ class Patience:
         self._step: object = None
         self._deadline = 0.0
 
-    def wait(self, error: OperationalError, connection: sa.Connection, run: Run) -> None:
+    def wait(self, error: DBAPIError, connection: sa.Connection, run: Run) -> None:
         """Say who is in the way and sleep a little, or raise if trying again is of no use."""
-        reason = _BUSY.get(getattr(error.orig, "sqlstate", ""))  # psycopg 3's name for it
+        reason = _BUSY.get(sqlstate(error))
         if reason is None:
             raise error
         where = " and ".join(run.concerned) or "a table"

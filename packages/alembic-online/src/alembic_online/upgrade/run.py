@@ -1,5 +1,6 @@
 """All that env.py does: one runner at a time, short lock waits, new tries from where it stopped."""
 
+import asyncio
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,8 +10,9 @@ from typing import Any
 import sqlalchemy as sa
 from alembic.runtime.environment import EnvironmentContext
 from alembic.util import CommandError
-from sqlalchemy.exc import OperationalError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
+from alembic_online.explaining import explaining_old_database
 from alembic_online.upgrade.directives import OPTION, register
 from alembic_online.upgrade.enums import make_rerunnable
 from alembic_online.upgrade.journal import Journal
@@ -33,7 +35,7 @@ _SESSION = """
 """
 
 
-def run(context: Context, bind: sa.Engine | sa.Connection, **options: Any) -> None:
+def run(context: Context, bind: sa.Engine | sa.Connection, options: dict[str, Any]) -> None:
     """Run whatever command Alembic was given; `options` go to `context.configure()`.
 
     With a connection instead of an engine, its owner decides about transactions and locks, and
@@ -43,20 +45,33 @@ def run(context: Context, bind: sa.Engine | sa.Connection, **options: Any) -> No
         _write_sql(context, bind.engine, options)
     elif isinstance(bind, sa.Connection):
         _run_plainly(context, bind, options)
+    elif bind.dialect.is_async:
+        asyncio.run(_run_in_loop(context, bind, options))
     else:
         with bind.connect() as connection:
-            if connection.dialect.name == "postgresql":
-                try:
-                    _run_online(context, connection, options)
-                finally:  # its settings and its advisory lock must not get into a pool
-                    connection.invalidate()
-            else:
-                _run_plainly(context, connection, options)
+            _run_owned(context, connection, options)
+
+
+async def _run_in_loop(context: Context, engine: sa.Engine, options: dict[str, Any]) -> None:
+    from sqlalchemy.ext.asyncio import AsyncEngine  # noqa: PLC0415  # takes a while, for few
+
+    async with AsyncEngine(engine).connect() as connection:
+        await connection.run_sync(lambda own: _run_owned(context, own, options))
+
+
+def _run_owned(context: Context, connection: sa.Connection, options: dict[str, Any]) -> None:
+    if connection.dialect.name != "postgresql":
+        _run_plainly(context, connection, options)
+        return
+    try:
+        _run_online(context, connection, options)
+    finally:  # its settings and its advisory lock must not get into a pool
+        connection.invalidate()
 
 
 def _run_plainly(context: Context, connection: sa.Connection, options: dict[str, Any]) -> None:
     context.configure(connection=connection, transaction_per_migration=True, **options)
-    with context.begin_transaction():
+    with explaining_old_database(context.get_context()), context.begin_transaction():
         context.run_migrations()
 
 
@@ -88,7 +103,7 @@ def _try_until_done(context: Context, connection: sa.Connection, run: Run) -> No
         try:
             with context.begin_transaction():
                 context.run_migrations()
-        except OperationalError as error:
+        except DBAPIError as error:
             if connection.invalidated:
                 raise
             connection.rollback()

@@ -1,15 +1,19 @@
 """What a migration waits for: who holds the lock, and how far a long step has come."""
 
+import asyncio
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from threading import Event, Thread
+from typing import TypeVar
 
 import sqlalchemy as sa
 
 log = logging.getLogger("alembic.online")
 
 REPORT_SECONDS = 5.0
+
+T = TypeVar("T")
 
 # Of the sessions of other roles only the pid is shown, unless ours is in pg_read_all_stats.
 _SESSION = r"""
@@ -73,14 +77,34 @@ def _report(engine: sa.Engine, pid: int, step: str, done: Event) -> None:
     while not done.wait(REPORT_SECONDS):
         seconds += REPORT_SECONDS
         try:
-            # Opened for the moment only: CREATE INDEX CONCURRENTLY waits for older snapshots.
-            with engine.connect() as connection:
-                progress = _lines(connection, _INDEX_PROGRESS, pid=pid)
-                blockers = _lines(connection, _BLOCKERS, pid=pid)
+            progress, blockers = _on_connection(engine, lambda own: _progress(own, pid))
         except sa.exc.SQLAlchemyError:
             continue  # no connection to spare is no reason to stop
         waits = f", held up by{indented(blockers)}" if blockers else ""
         log.info("%s: %.0f s%s%s", step, seconds, "".join(f", {line}" for line in progress), waits)
+
+
+def _progress(connection: sa.Connection, pid: int) -> tuple[list[str], list[str]]:
+    progress = _lines(connection, _INDEX_PROGRESS, pid=pid)
+    return progress, _lines(connection, _BLOCKERS, pid=pid)
+
+
+def _on_connection(engine: sa.Engine, ask: Callable[[sa.Connection], T]) -> T:
+    """Open one for the moment only: CREATE INDEX CONCURRENTLY waits for older snapshots."""
+    if engine.dialect.is_async:
+        return asyncio.run(_in_loop(engine, ask))
+    with engine.connect() as connection:
+        return ask(connection)
+
+
+async def _in_loop(engine: sa.Engine, ask: Callable[[sa.Connection], T]) -> T:
+    from sqlalchemy.ext.asyncio import AsyncEngine  # noqa: PLC0415  # takes a while, for few
+
+    async with AsyncEngine(engine).connect() as connection:
+        try:
+            return await connection.run_sync(ask)
+        finally:  # nothing of this loop may get into the pool of another
+            await connection.invalidate()
 
 
 def _lines(connection: sa.Connection, query: str, **values: object) -> list[str]:

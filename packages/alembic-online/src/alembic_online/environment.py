@@ -1,0 +1,100 @@
+"""What env.py calls: the two halves put together, with the options that the project has itself."""
+
+import os
+from collections.abc import Callable, Iterable, Sequence
+from configparser import InterpolationError
+from typing import TYPE_CHECKING, Any, Union
+
+import sqlalchemy as sa
+from alembic.config import Config
+from alembic.util import CommandError
+from sqlalchemy.exc import ArgumentError
+
+from alembic_online import upgrade
+from alembic_online.explaining import explaining_missing_files
+from alembic_online.revise import autogenerate_options
+from alembic_online.upgrade import Context
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncEngine
+
+Options = dict[str, Any]
+Bind = Union[sa.Engine, sa.Connection, "AsyncEngine"]
+Metadata = sa.MetaData | Sequence[sa.MetaData]
+
+
+def run(
+    context: Context,
+    bind: Bind | None = None,
+    *,
+    target_metadata: Metadata | None = None,
+    **options: Any,
+) -> None:
+    """Run whatever command Alembic was given; further `options` go to `context.configure()`.
+
+    Without an engine, the database is that of `sqlalchemy.url` in alembic.ini. With a connection in
+    place of an engine, its owner decides about transactions and locks, and Alembic's plain
+    statements are executed.
+    """
+    bind = configured_engine(context.config) if bind is None else bind
+    sync: Any = getattr(bind, "sync_engine", bind)  # of an AsyncEngine
+    ours = autogenerate_options(target_metadata, sync.dialect) if target_metadata else {}
+    with explaining_missing_files(context.script):
+        upgrade.run(context, sync, ours | options | _joined(ours, options))
+
+
+def configured_engine(config: Config) -> sa.Engine:
+    """Make the engine that `alembic init` would, or say what is wrong with alembic.ini."""
+    where = f"sqlalchemy.url in {os.path.relpath(config.config_file_name or 'alembic.ini')}"
+    try:
+        section = config.get_section(config.config_ini_section, {})
+        return sa.engine_from_config(section, prefix="sqlalchemy.", poolclass=sa.NullPool)
+    except InterpolationError:
+        raise CommandError(f"{where}: a % is written %% there, as in p%%40ss") from None
+    except KeyError:
+        raise CommandError(f"{where} is missing: say where the database is") from None
+    except (ArgumentError, ValueError):
+        raise CommandError(f"{where} is malformed: driver://user:password@host/database") from None
+
+
+def _joined(ours: Options, given: Options) -> Options:
+    """Join what both have an opinion on; all else is the project's to decide."""
+    both = [name for name in _JOINS if ours.get(name) and given.get(name)]
+    return {name: _JOINS[name](ours[name], given[name]) for name in both}
+
+
+def _both(ours: Callable[..., bool], given: Callable[..., bool]) -> Callable[..., bool]:
+    return lambda *arguments: ours(*arguments) and given(*arguments)
+
+
+def _theirs_or_ours(ours: Callable[..., Any], given: Callable[..., Any]) -> Callable[..., Any]:
+    """Render an item; False leaves it to the next."""
+
+    def render(*arguments: Any) -> Any:
+        rendered = given(*arguments)
+        return ours(*arguments) if rendered is False else rendered
+
+    return render
+
+
+def _in_turn(ours: Callable[..., None], given: Callable[..., None]) -> Callable[..., None]:
+    """Give the project's hook what is left of a revision once it was reviewed."""
+
+    def process(context: Any, revision: Any, directives: list[Any]) -> None:
+        ours(context, revision, directives)
+        if directives:
+            given(context, revision, directives)
+
+    return process
+
+
+def _all(ours: Iterable[str], given: Iterable[str]) -> list[str]:
+    return [*dict.fromkeys([*given, *ours])]
+
+
+_JOINS: dict[str, Callable[[Any, Any], Any]] = {
+    "autogenerate_plugins": _all,
+    "include_name": _both,
+    "process_revision_directives": _in_turn,
+    "render_item": _theirs_or_ours,
+}
