@@ -80,9 +80,9 @@ with engine.connect() as connection:
         context.run_migrations()
 """
 OURS = """
-from migration import online
+import alembic_online
 loaded.touch()
-online.run(context, engine)
+alembic_online.run(context, engine)
 """
 ENV = """
 from pathlib import Path

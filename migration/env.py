@@ -1,46 +1,53 @@
 """How Alembic reaches the database, and where it learns what the tables should be."""
 
+import logging
 from logging.config import fileConfig
 
 from alembic import context
 from alembic.script import ScriptDirectory
-from alembic.script.revision import ResolutionError
 from alembic.util import CommandError
 from sqlalchemy import NullPool, create_engine
 from sqlalchemy.exc import OperationalError
-from sqlmodel import SQLModel
 
 import alembic_online
 from app.database.embedded import EmbeddedServerError
-from app.database.tables import load_models
+from app.database.tables import ModelError, load_models
 from app.database.url import DatabaseURLError, database_url
 from app.settings import SettingsError, read_settings
 
 config = context.config
-load_models()
-target_metadata = SQLModel.metadata
-
 if config.config_file_name is not None:
     fileConfig(config.config_file_name, disable_existing_loggers=False)
+
+
+def find_url() -> tuple[str | None, str]:
+    """Return the URL and where it stands; a program that sets sqlalchemy.url is obeyed."""
+    configured = alembic_online.configured_url(config)
+    if configured and config.config_file_name is None:
+        return configured, "sqlalchemy.url"
+    given = read_settings().given_database_url
+    if configured and given is None:
+        return configured, "sqlalchemy.url in alembic.ini"
+    if configured and configured != given:
+        logging.getLogger("alembic.env").warning(
+            "DATABASE_URL is used, and not sqlalchemy.url in alembic.ini, which differs"
+        )
+    return given, "DATABASE_URL"
+
+
 if len(heads := ScriptDirectory.from_config(config).get_heads()) > 1:
     raise CommandError(
         f"revisions {' and '.join(heads)} both come last: `make rebase-revision` puts the newer one"
         " on top of the other"
     )
 try:
-    # A program may set sqlalchemy.url, as the tests do; everyone else uses DATABASE_URL.
-    given = config.get_main_option("sqlalchemy.url") or read_settings().given_database_url
-    with database_url(given) as url:
+    target_metadata = load_models()
+    given, place = find_url()
+    with database_url(given, place) as url:
         engine = create_engine(url, poolclass=NullPool)
         alembic_online.run(context, engine, target_metadata=target_metadata)
 except OperationalError as error:
-    raise CommandError(f"the database cannot be used: {error.orig}") from error
-except CommandError as error:
-    if isinstance(error.__cause__, ResolutionError):
-        raise CommandError(
-            f"{error}: no file in migration/versions has it. If that is where the database is, a"
-            " newer release has migrated it"
-        ) from error
-    raise
-except (DatabaseURLError, EmbeddedServerError, SettingsError) as error:
+    hint = "" if place == "DATABASE_URL" else f" (the URL is {place})"
+    raise CommandError(f"the database cannot be used: {error.orig}{hint}") from error
+except (DatabaseURLError, EmbeddedServerError, ModelError, SettingsError) as error:
     raise CommandError(str(error)) from error

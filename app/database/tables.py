@@ -1,11 +1,13 @@
 """What all tables share: the naming convention, the timestamps, and how they are found."""
 
+from collections.abc import Iterator
 from datetime import datetime
 from importlib import import_module
 from pathlib import Path
 from typing import Any, ClassVar
 
 from sqlalchemy import MetaData, func
+from sqlalchemy.exc import InvalidRequestError
 from sqlmodel import Field, SQLModel
 
 # Stable names let a revision drop a constraint, and a service recognize one.
@@ -33,9 +35,29 @@ class Timestamps(SQLModel):
     )
 
 
+class ModelError(Exception):
+    """The models cannot be loaded; the message says which and what to do."""
+
+
 def load_models() -> MetaData:
-    """Import every `app/<domain>/models.py` and return the metadata they have filled."""
-    app = Path(__file__).parents[1]
-    for models in sorted(app.glob("*/models.py")):
-        import_module(f"app.{models.parent.name}.models")
+    """Import each module and package named `models` below `app/`; return the metadata they fill."""
+    for path in sorted(_find_models()):
+        parts = path.with_suffix("").parts
+        try:
+            import_module(".".join(parts[:-1] if parts[-1] == "__init__" else parts))
+        except InvalidRequestError as error:
+            if "already defined" not in str(error):
+                raise
+            said, _, _ = str(error).partition(" for this MetaData")
+            raise ModelError(
+                f"{path}: {said}. A table is named after its class: give this class another name,"
+                " or a __tablename__"
+            ) from error
     return SQLModel.metadata
+
+
+def _find_models() -> Iterator[Path]:
+    """Yield the paths from the project's folder: `app/items/models.py`."""
+    app = Path(__file__).parents[1]
+    for found in (*app.rglob("models.py"), *app.rglob("models/**/*.py")):
+        yield found.relative_to(app.parent)

@@ -17,34 +17,37 @@ _FALLING_BACK = {"allow", "prefer"}  # to plain text; the second is libpq's defa
 
 
 class DatabaseURLError(Exception):
-    """DATABASE_URL cannot be used; the message never repeats it, since it may hold a password."""
+    """The URL cannot be used; the message never repeats it, since it may hold a password."""
 
 
 @contextmanager
-def database_url(given: str | None) -> Iterator[URL]:
-    """Yield the URL of the database: the given one, or that of the embedded PostgreSQL."""
+def database_url(given: str | None, place: str = "DATABASE_URL") -> Iterator[URL]:
+    """Yield the URL of the database: the given one, or that of the embedded PostgreSQL.
+
+    `place` is where the given one stands, for whoever has to mend it.
+    """
     if given is not None:
-        yield _parse_url(given)
+        yield _parse_url(given, place)
         return
     with running_server(_EMBEDDED_FOLDER) as url:
         yield url.set(drivername=_DRIVERS["postgresql"])
 
 
-def _parse_url(given: str) -> URL:
+def _parse_url(given: str, place: str) -> URL:
     try:
         url = make_url(given)
     except (ArgumentError, ValueError):
         raise DatabaseURLError(
-            "DATABASE_URL is malformed; it looks like postgresql://user:password@host:5432/database"
+            f"{place} is malformed; it looks like postgresql://user:password@host:5432/database"
         ) from None
     kind = {"postgres": "postgresql"}.get(url.get_backend_name(), url.get_backend_name())
     if kind not in _DRIVERS:
-        raise DatabaseURLError(f"DATABASE_URL is of the kind {kind!r}; postgresql is supported")
+        raise DatabaseURLError(f"{place} is of the kind {kind!r}; postgresql is supported")
     url = url.set(drivername=_DRIVERS[kind])
-    return _require_tls(url) if kind == "postgresql" else url
+    return _require_tls(url, place) if kind == "postgresql" else url
 
 
-def _require_tls(url: URL) -> URL:
+def _require_tls(url: URL, place: str) -> URL:
     """Have libpq verify a server that is reached over a network, unless the URL says otherwise.
 
     libpq's own default, `prefer`, falls back to plain text as soon as somebody in between wants
@@ -55,7 +58,7 @@ def _require_tls(url: URL) -> URL:
         return url
     if "sslmode" in url.query:
         raise DatabaseURLError(
-            f"DATABASE_URL has sslmode={mode}, which protects nothing: say verify-full, or disable"
+            f"{place} has sslmode={mode}, which protects nothing: say verify-full, or disable"
         )
     return url.update_query_dict({"sslmode": "verify-full"})
 

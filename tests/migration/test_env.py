@@ -59,7 +59,7 @@ def test_offline_mode_writes_sql(empty_database: URL, capsys: pytest.CaptureFixt
     ("url", "message"),
     [
         ("postgresql://postgres@127.0.0.1:1/app", "the database cannot be used: connection"),
-        ("mysql://localhost/app", "DATABASE_URL is of the kind 'mysql'"),
+        ("mysql://localhost/app", "sqlalchemy.url is of the kind 'mysql'"),
     ],
 )
 def test_env_says_in_a_line_that_the_database_cannot_be_used(url: str, message: str) -> None:

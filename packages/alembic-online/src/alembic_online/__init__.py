@@ -5,7 +5,8 @@ out: the file says *what* changes and is plain Alembic, the package knows *how*.
 does is to call `run()`.
 """
 
+from alembic_online.configured import configured_url
 from alembic_online.environment import run
 from alembic_online.upgrade import find_unfinished
 
-__all__ = ["find_unfinished", "run"]
+__all__ = ["configured_url", "find_unfinished", "run"]

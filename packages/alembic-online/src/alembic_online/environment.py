@@ -1,16 +1,12 @@
 """What env.py calls: the two halves put together, with the options that the project has itself."""
 
-import os
 from collections.abc import Callable, Iterable, Sequence
-from configparser import InterpolationError
 from typing import TYPE_CHECKING, Any, Union
 
 import sqlalchemy as sa
-from alembic.config import Config
-from alembic.util import CommandError
-from sqlalchemy.exc import ArgumentError
 
 from alembic_online import upgrade
+from alembic_online.configured import configured_engine
 from alembic_online.explaining import explaining_missing_files
 from alembic_online.revise import autogenerate_options
 from alembic_online.upgrade import Context
@@ -41,20 +37,6 @@ def run(
     ours = autogenerate_options(target_metadata, sync.dialect) if target_metadata else {}
     with explaining_missing_files(context.script):
         upgrade.run(context, sync, ours | options | _joined(ours, options))
-
-
-def configured_engine(config: Config) -> sa.Engine:
-    """Make the engine that `alembic init` would, or say what is wrong with alembic.ini."""
-    where = f"sqlalchemy.url in {os.path.relpath(config.config_file_name or 'alembic.ini')}"
-    try:
-        section = config.get_section(config.config_ini_section, {})
-        return sa.engine_from_config(section, prefix="sqlalchemy.", poolclass=sa.NullPool)
-    except InterpolationError:
-        raise CommandError(f"{where}: a % is written %% there, as in p%%40ss") from None
-    except KeyError:
-        raise CommandError(f"{where} is missing: say where the database is") from None
-    except (ArgumentError, ValueError):
-        raise CommandError(f"{where} is malformed: driver://user:password@host/database") from None
 
 
 def _joined(ours: Options, given: Options) -> Options:
