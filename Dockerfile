@@ -50,7 +50,7 @@ ENV ENVIRONMENT=production \
 WORKDIR /app
 COPY --from=build /opt/venv /opt/venv
 COPY . ./
-RUN python -m compileall -q app migration
+RUN python -m compileall -q app migration packages
 USER 10001:10001
 EXPOSE 8000
 HEALTHCHECK --interval=10s --timeout=5s --retries=2 --start-period=60s --start-interval=1s \

@@ -52,7 +52,7 @@ format: setup ## Format the code and mend what ruff can mend
 	.venv/bin/ruff check --fix
 
 revision: setup ## Write the revision of a model change: make revision m="Add is_active to User"
-	@.venv/bin/alembic revision --autogenerate -m "$(m)"
+	@.venv/bin/alembic revision --autogenerate $(if $(m),-m "$(m)")
 
 rebase-revision: setup ## Put the newer of two branches of revisions on top of the other
 	@.venv/bin/python -m alembic_online.rebase

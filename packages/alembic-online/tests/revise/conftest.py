@@ -1,6 +1,7 @@
 """A project whose env.py is the service's, with two users."""
 
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,10 @@ from sqlalchemy import URL
 from sqlalchemy.schema import CreateSchema, DropSchema
 
 from project import Project
+
+needs_checks = pytest.mark.skipif(
+    find_spec("alembic.ext") is None, reason="Alembic 1.19.2 is the first that sees new CHECKs"
+)
 
 USER = """
 class User(SQLModel, table=True):

@@ -4,7 +4,7 @@ import pytest
 from alembic.util import CommandError
 
 from project import CONVENTION, Project
-from revise.conftest import USER, migrate, start
+from revise.conftest import USER, migrate, needs_checks, start
 
 ITEM = """
 class Item(SQLModel, table=True):
@@ -17,6 +17,7 @@ def checked(condition: str) -> str:
     return f'{USER}    __table_args__ = (sa.CheckConstraint({condition!r}, name="ok"),)\n'
 
 
+@needs_checks
 @pytest.mark.parametrize(
     ("condition", "value"),
     [("id < 10", 10), ("id % 10 <> 3", 3), (r"email NOT LIKE '%\:x%'", 3), ("id::int < 10", 10)],
@@ -31,6 +32,7 @@ def test_check_is_added_and_dropped(project: Project, condition: str, value: int
     project.execute(insert, id=value, email=" :x")
 
 
+@needs_checks
 def test_check_with_another_condition_is_noticed(project: Project) -> None:
     migrate(project, checked("id > 0 AND id < 10"))
     project.write_models(checked("id > 0 AND id < 20"))
@@ -44,6 +46,7 @@ def test_check_with_another_condition_is_noticed(project: Project) -> None:
     project.downgrade()
 
 
+@needs_checks
 def test_check_in_other_words_is_the_same(project: Project) -> None:
     migrate(project, checked("id in (1, 2) and email like '%@%'"))
     project.write_models(checked("(id  IN (1,2)) AND email ~~ '%@%'"))

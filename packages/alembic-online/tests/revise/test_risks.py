@@ -3,6 +3,7 @@
 import re
 
 import pytest
+import sqlalchemy as sa
 from alembic.util import CommandError
 
 from project import Project
@@ -183,6 +184,7 @@ def test_column_that_rewrites_the_table_is_refused_until_allowed(
     project.downgrade()
 
 
+@pytest.mark.skipif(sa.__version__ < "2.1", reason="SQLAlchemy 2.1 is the first to have this")
 @pytest.mark.usefixtures("_needs_postgresql_18")
 def test_virtual_generated_column_rewrites_nothing(project: Project) -> None:
     column = "sa.Column(sa.Integer, sa.Computed('id % 2', persisted=False))"

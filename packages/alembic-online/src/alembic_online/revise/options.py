@@ -1,6 +1,7 @@
 """The options of `context.configure()` that make autogenerate careful."""
 
 from collections.abc import Sequence
+from importlib.util import find_spec
 from typing import Any
 
 import alembic_postgresql_enum  # noqa: F401  # teaches autogenerate about enum types
@@ -11,6 +12,9 @@ from alembic_online.revise import checks, comparing
 from alembic_online.revise.models import completed_metadata
 from alembic_online.revise.rendering import render_item
 from alembic_online.revise.review import SOURCES, review
+
+# New and removed CHECKs; Alembic 1.18 does not see them.
+_CHECKS_BY_NAME = ["alembic.ext.checkconstraint_byname"] if find_spec("alembic.ext") else []
 
 for _comparators in (checks, comparing):
     Plugin.setup_plugin_from_module(_comparators, _comparators.__name__)
@@ -43,7 +47,7 @@ def autogenerate_options(
         "process_revision_directives": review,
         "autogenerate_plugins": [
             "alembic.autogenerate.*",
-            "alembic.ext.checkconstraint_byname",
+            *_CHECKS_BY_NAME,
             checks.__name__,
             comparing.__name__,
         ],

@@ -14,6 +14,8 @@ Rendered = str | Literal[False]  # False leaves it to Alembic
 # 'text' or 'text'::type, as PostgreSQL shows a default.
 _LITERAL = re.compile(r"""'((?:[^']|'')*)'(?:::[\w ."\[\]]+)?""")
 
+_ENUM_LEAVES_TYPE = sa.__version__ >= "2.1"  # before, create_type is PostgreSQL's own ENUM's alone
+
 
 def render_item(kind: str, item: Any, context: AutogenContext) -> Rendered:
     """Alembic's hook: what stands in the file for a type, a default or a CHECK."""
@@ -52,7 +54,10 @@ def _render_type(type_: Any, context: AutogenContext) -> Rendered:
     if isinstance(type_, sa.Enum) and type_.native_enum and context.dialect.name == "postgresql":
         members = ", ".join(map(repr, type_.enums))
         schema = f", schema={type_.schema!r}" if type_.schema else ""
-        return f"sa.Enum({members}, name={type_.name!r}{schema}, create_type=False)"
+        if not _ENUM_LEAVES_TYPE:
+            context.imports.add("from sqlalchemy.dialects import postgresql")
+        enum = "sa.Enum" if _ENUM_LEAVES_TYPE else "postgresql.ENUM"
+        return f"{enum}({members}, name={type_.name!r}{schema}, create_type=False)"
     return False
 
 

@@ -16,7 +16,7 @@ EXPAND_CONTRACT = """\
 Without it, in steps that block nobody:
     1. add a new column, nullable or with a default, and write both in the application
     2. copy the old values in batches; switch the application to the new column
-    3. drop the old column in a later revision (docs/migrations.md has the recipe)"""
+    3. drop the old column in a later revision ("Two deploys" of the README has the recipe)"""
 
 
 def review_altered_column(
