@@ -5,7 +5,7 @@ import sqlalchemy as sa
 from alembic.util import CommandError
 
 from project import Project
-from revise.conftest import USER, migrate, start
+from revise.conftest import USER, migrate, needs_checks, start
 
 RENAMED = USER.replace("full_name", "display_name")
 
@@ -73,6 +73,7 @@ def test_column_rename_takes_its_other_changes_along(project: Project) -> None:
     assert project.rows('SELECT full_name FROM "user" WHERE id = 1') == [("Ann",)]
 
 
+@needs_checks
 def test_column_rename_renames_indexes_and_constraints(empty_project: Project) -> None:
     start(empty_project, SHOP)
     empty_project.execute("""INSERT INTO "user" (id, first, last) VALUES (1, 'Ann', 'Lee')""")

@@ -98,10 +98,8 @@ def test_nothing_is_left_in_a_pool(project: Project, monkeypatch: pytest.MonkeyP
     project.upgrade()
     with pooled.connect() as connection:
         assert connection.scalar(sa.text("SHOW lock_timeout")) == "0"
-        # Of this database: other workers of the run upgrade theirs.
         locks = sa.text(
-            "SELECT count(*) FROM pg_locks JOIN pg_database ON pg_database.oid = database"
-            " WHERE locktype = 'advisory' AND datname = current_database()"
+            "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()"
         )
         assert connection.scalar(locks) == 0
     pooled.dispose()

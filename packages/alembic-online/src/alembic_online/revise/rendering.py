@@ -124,8 +124,14 @@ _alembics_index = renderers.dispatch(ops.CreateIndexOp)
 def _render_create_check(context: AutogenContext, op: ops.CreateCheckConstraintOp) -> str:
     condition: Any = op.to_constraint()
     sql = context.migration_context.impl.render_ddl_sql_expr(condition.sqltext)
-    rendered: str = _alembics_check(context, op)
-    return rendered.replace(repr(sql), repr(for_text(sql, context.dialect)))
+    written = for_text(sql, context.dialect)
+    try:
+        rendered: str = _alembics_check(context, op)
+    except NotImplementedError:  # before Alembic 1.19.2
+        schema = f", schema={op.schema!r}" if op.schema else ""
+        name = f"op.f({str(op.constraint_name)!r})"
+        return f"op.create_check_constraint({name}, {op.table_name!r}, {written!r}{schema})"
+    return rendered.replace(repr(sql), repr(written))
 
 
 @renderers.dispatch_for(ops.CreateIndexOp, replace=True)
