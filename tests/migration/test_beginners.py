@@ -62,7 +62,7 @@ def beginner(tmp_path: Path) -> Beginner:
 
 def test_models_are_found_wherever_they_are_and_no_revision_is_lost(beginner: Beginner) -> None:
     said = beginner.alembic("revision", "--autogenerate")
-    assert "the database is at no revision" in said
+    assert "Target database is not up to date. It is at no revision" in said
     assert "run `alembic upgrade head`" in said
     beginner.alembic("upgrade", "head")
     assert (beginner.folder / "50%.db").exists()

@@ -103,11 +103,6 @@ with engine.connect() as connection:
 """
 
 
-def with_driver(url: sa.URL) -> sa.URL:
-    """Return the URL with the driver to be tried."""
-    return url.set(drivername=DRIVER) if url.get_backend_name() == "postgresql" else url
-
-
 @cache
 def create_engine(url: str) -> sa.Engine:
     """Share the engine, as its cache of compiled statements is half of a command's time."""
@@ -117,20 +112,22 @@ def create_engine(url: str) -> sa.Engine:
 class Project:
     """`folder` gets alembic.ini, models.py and migration/; `url` is the database."""
 
-    def __init__(
-        self, folder: Path, url: sa.URL, *, env: str = ONLINE_ENV, root: Path = ROOT
-    ) -> None:
+    def __init__(self, folder: Path, url: sa.URL, *, env: str = ONLINE_ENV) -> None:
         self.folder, self.url = folder, url
         self.ini, self.versions = folder / "alembic.ini", folder / "migration" / "versions"
         self.versions.mkdir(parents=True)
         self.shown_url = url.render_as_string(hide_password=False)
-        used = with_driver(url).render_as_string(hide_password=False)
-        self.ini.write_text(INI.format(root=root, url=used.replace("%", "%%")))
+        self.use(DRIVER if url.get_backend_name() == "postgresql" else url.drivername)
         (folder / "migration" / "env.py").write_text(env)
         (folder / "migration" / "script.py.mako").write_text(TEMPLATE)
         self.write_models("")
 
     # --- what the project says
+
+    def use(self, driver: str) -> None:
+        """Have Alembic reach the database by another driver."""
+        url = self.url.set(drivername=driver).render_as_string(hide_password=False)
+        self.ini.write_text(INI.format(root=ROOT, url=url.replace("%", "%%")))
 
     def write_models(self, source: str, *, convention: dict[str, str] | None = CONVENTION) -> None:
         """Replace the models; imports, `SQLModel` and `metadata` are there already."""

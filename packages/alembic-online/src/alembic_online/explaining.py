@@ -37,7 +37,7 @@ def explaining_old_database(context: MigrationContext) -> Iterator[None]:
         if found == newest:
             raise
         raise CommandError(
-            f"the database is at {_names(found)}, and the newest revision is {_names(newest)}: run"
+            f"{error} It is at {_names(found)}, and the newest revision is {_names(newest)}: run"
             " `alembic upgrade head`, then this again"
         ) from error
 

@@ -115,9 +115,17 @@ def test_migrations_of_another_version_table_do_not_wait(project: Project) -> No
 # --- busy tables
 
 
+each_driver = pytest.mark.parametrize("driver", ["psycopg", "psycopg2", "asyncpg"])
+
+
+@each_driver
 def test_busy_table_is_tried_again_and_the_holder_named(
-    project: Project, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    project: Project,
+    driver: str,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    project.use(f"postgresql+{driver}")
     monkeypatch.setattr(patience, "PAUSE_SECONDS", 0.1)
     project.write_revision(f'{INDEX}\n{ADD_COLUMN}\nop.drop_column("account", "name")')
     with transaction(project, "SELECT count(*) FROM account") as other:
@@ -164,9 +172,14 @@ def test_relative_target_stays_the_same_when_a_try_fails(
     assert project.scalar("SELECT version_num FROM alembic_version") == "hand0002"
 
 
+@each_driver
 def test_long_step_is_reported_with_what_it_waits_for(
-    project: Project, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    project: Project,
+    driver: str,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    project.use(f"postgresql+{driver}")
     monkeypatch.setattr(waiting, "REPORT_SECONDS", 0.1)
     project.write_revision(INDEX)
     with transaction(project, "INSERT INTO pet VALUES (0, 1, 1)") as other:

@@ -13,6 +13,7 @@ from alembic.util import CommandError
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from alembic_online.explaining import explaining_old_database
+from alembic_online.upgrade import sqlite
 from alembic_online.upgrade.directives import OPTION, register
 from alembic_online.upgrade.enums import make_rerunnable
 from alembic_online.upgrade.journal import Journal
@@ -60,6 +61,10 @@ async def _run_in_loop(context: Context, engine: sa.Engine, options: dict[str, A
 
 
 def _run_owned(context: Context, connection: sa.Connection, options: dict[str, Any]) -> None:
+    if connection.dialect.name == "sqlite":
+        with sqlite.whole_transactions(connection):
+            _run_plainly(context, connection, sqlite.OPTIONS | options)
+        return
     if connection.dialect.name != "postgresql":
         _run_plainly(context, connection, options)
         return
