@@ -9,7 +9,13 @@ from sqlalchemy.exc import DBAPIError
 
 from migration.online.revise.answers import Answers
 from migration.online.revise.counting import connection_of, rows_of
-from migration.online.revise.defaults import ModelDefault, is_same, scalar_default, stored_default
+from migration.online.revise.defaults import (
+    ModelDefault,
+    UnusableDefaultError,
+    is_same,
+    scalar_default,
+    stored_default,
+)
 from migration.online.revise.rendering import escape_colons
 from migration.online.revise.trial import is_constant, reason, trouble
 from migration.online.revise.walking import each, label
@@ -93,15 +99,18 @@ def _check_value(
         answers.refuse(
             f"{subject}: batch mode on SQLite would damage {text!r} (a colon and a word)"
         )
+    if isinstance(column.type, sa.Enum) and text not in column.type.enums:
+        answers.refuse(f"{subject}: {text!r} is none of {', '.join(column.type.enums)}")
     type_ = column.type.item_type if isinstance(column.type, sa.ARRAY) else column.type
     if isinstance(type_, sa.Enum):
-        if filled and column.server_default.arg not in type_.enums:  # type: ignore[union-attr]  # as `filled`
-            answers.refuse(f"{subject}: {text!r} is none of {', '.join(type_.enums)}")
         return  # a member by its name, whose type may not have it yet
     try:
         stored = stored_default(connection_of(context), column)
     except DBAPIError as error:
         answers.refuse(f"{subject}: the database cannot store its default: {reason(error)}")
+        return
+    except UnusableDefaultError as error:
+        answers.refuse(f"{subject}: {error}")
         return
     value = scalar_default(column)
     if not filled and not is_same(stored, value):

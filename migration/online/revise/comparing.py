@@ -11,6 +11,7 @@ from alembic.util import DispatchPriority, PriorityDispatchResult
 from sqlalchemy.exc import DBAPIError
 
 from migration.online.revise.counting import connection_of
+from migration.online.revise.models import complete_defaults
 from migration.online.revise.rendering import sql_text
 
 # A constant as PostgreSQL and SQLite show it: evaluating it has no effect and one result.
@@ -21,8 +22,18 @@ CONSTANT = re.compile(
 
 def setup(plugin: Plugin) -> None:
     plugin.add_autogenerate_comparator(
+        _complete_defaults, "autogenerate", priority=DispatchPriority.FIRST
+    )
+    plugin.add_autogenerate_comparator(
         _compare_defaults, "column", "server_default", priority=DispatchPriority.FIRST
     )
+
+
+def _complete_defaults(context: AutogenContext, _: ops.UpgradeOps) -> PriorityDispatchResult:
+    complete_defaults(
+        context.migration_context.opts["target_metadata"], context.migration_context.dialect
+    )
+    return PriorityDispatchResult.CONTINUE
 
 
 def _compare_defaults(  # noqa: PLR0913, PLR0917  # the signature of Alembic's comparators

@@ -27,7 +27,7 @@ def autogenerate_options(metadata: MetaData, dialect: Dialect) -> dict[str, Any]
         return kind != "schema" or name is None or name in schemas
 
     return {
-        "target_metadata": completed_metadata(metadata, dialect),
+        "target_metadata": completed_metadata(metadata),
         "include_schemas": True,
         "include_name": include_name,
         "render_item": render_item,
