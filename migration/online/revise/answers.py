@@ -6,7 +6,7 @@ from typing import NoReturn
 
 from alembic.util import CommandError
 
-VERBS = ("rename", "drop", "shrink", "rewrite", "fill")
+VERBS = ("rename", "drop", "shrink", "rewrite", "fill", "keep")
 
 
 class Answers:
@@ -32,6 +32,10 @@ class Answers:
                 self._used.add((verb, text))
                 return text.removeprefix(f"{subject}:")
         return None
+
+    def note_kept(self, subjects: Iterable[str]) -> None:
+        """Count `-x keep=` as used for what was left out of the comparison."""
+        self._used.update(("keep", subject) for subject in subjects)
 
     def confirm_rename(self, old: str, new: str, name: str, in_python: str) -> bool:
         """Tell whether `old` became `new`; `in_python` is how to do without a migration."""

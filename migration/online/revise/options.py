@@ -6,12 +6,12 @@ import alembic_postgresql_enum  # noqa: F401  # teaches autogenerate about enum 
 from alembic.runtime.plugins import Plugin
 from sqlalchemy import Dialect, MetaData
 
-from migration.online.revise import checks, comparing
+from migration.online.revise import checks, comparing, unmanaged
 from migration.online.revise.models import completed_metadata
 from migration.online.revise.rendering import render_item
 from migration.online.revise.review import review
 
-for _comparators in (checks, comparing):
+for _comparators in (checks, comparing, unmanaged):
     Plugin.setup_plugin_from_module(_comparators, _comparators.__name__)
 
 
@@ -21,13 +21,16 @@ def autogenerate_options(metadata: MetaData, dialect: Dialect) -> dict[str, Any]
     The models stay as they are: what autogenerate compares with the database is a completed copy.
     """
     schemas = {table.schema for table in metadata.tables.values()}
+    beside = unmanaged.Unmanaged(metadata)
 
-    def include_name(name: str | None, kind: str, _: Any) -> bool:
-        """Leave the schemas alone that no model lives in."""
-        return kind != "schema" or name is None or name in schemas
+    def include_name(name: str | None, kind: str, parents: Any) -> bool:
+        """Leave the schemas alone that no model lives in, and what is not managed."""
+        is_foreign = kind == "schema" and name is not None and name not in schemas
+        return not is_foreign and beside.includes(name, kind, parents)
 
     return {
         "target_metadata": completed_metadata(metadata),
+        unmanaged.OPTION: beside,
         "include_schemas": True,
         "include_name": include_name,
         "render_item": render_item,
@@ -40,5 +43,6 @@ def autogenerate_options(metadata: MetaData, dialect: Dialect) -> dict[str, Any]
             "alembic.ext.checkconstraint_byname",
             checks.__name__,
             comparing.__name__,
+            unmanaged.__name__,
         ],
     }

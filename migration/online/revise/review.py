@@ -12,6 +12,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 
+from migration.online.revise import unmanaged
 from migration.online.revise.answers import Answers
 from migration.online.revise.downgrades import complete_downgrade
 from migration.online.revise.enums import settle_enum_columns, types_created
@@ -22,6 +23,7 @@ from migration.online.revise.ordering import (
     separate_circular_keys,
     settle_order,
 )
+from migration.online.revise.partitions import keep_partitioning
 from migration.online.revise.plan import plan_of
 from migration.online.revise.renames import done, remark, with_renames
 from migration.online.revise.risks import review_risks
@@ -48,6 +50,7 @@ def review(
         return
     extras = context.environment_context.get_x_argument() if context.environment_context else []
     answers = Answers(extras)
+    answers.note_kept(context.opts[unmanaged.OPTION].matched)
     upgrade, renames = with_renames(context, upgrade, answers)
     script.upgrade_ops = upgrade
     settle_order(upgrade)
@@ -90,6 +93,7 @@ def _complete(
             check_before_shrinking(side, context.dialect.identifier_preparer)
     if context.dialect.name == "postgresql":
         create_schemas(context, upgrade)
+        keep_partitioning(context, downgrade)
 
 
 class _Unreviewed(ops.OpContainer):

@@ -12,6 +12,7 @@ from migration.online.revise.adding import review_added_column, review_defaults
 from migration.online.revise.answers import Answers
 from migration.online.revise.counting import amount, count
 from migration.online.revise.retyping import review_altered_column
+from migration.online.revise.unmanaged import advice
 from migration.online.revise.walking import each, label
 
 
@@ -28,7 +29,8 @@ def _drop_table(context: MigrationContext, op: ops.DropTableOp, answers: Answers
     rows = count(context, sa.table(op.table_name, schema=op.schema))
     lost = amount(rows, "row")
     effect = f"drops the table and its data ({lost}), and breaks app versions that still use it"
-    answers.allow("drop", label(op.schema, op.table_name), effect)
+    subject = label(op.schema, op.table_name)
+    answers.allow("drop", subject, effect, advice(subject))
 
 
 def _drop_column(context: MigrationContext, op: ops.DropColumnOp, answers: Answers) -> None:
@@ -39,7 +41,8 @@ def _drop_column(context: MigrationContext, op: ops.DropColumnOp, answers: Answe
     )
     lost = amount(values, "value")
     effect = f"drops the column and its data ({lost}), and breaks app versions that still read it"
-    answers.allow("drop", label(op.schema, op.table_name, op.column_name), effect)
+    subject = label(op.schema, op.table_name, op.column_name)
+    answers.allow("drop", subject, effect, advice(subject))
 
 
 def _sync_enum(context: MigrationContext, op: SyncEnumValuesOp, answers: Answers) -> None:
