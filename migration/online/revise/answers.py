@@ -54,7 +54,8 @@ class Answers:
             return _says_yes(f"{question}Was {old} renamed to {new}?")
         self.missing.append(
             f"{question}If it is a rename in the database too, its data is kept with\n"
-            f"    -x rename={old}:{name}"
+            f"    -x rename={old}:{name}\n"
+            f"If it is none, say so with\n    -x drop={old}"
         )
         return False
 

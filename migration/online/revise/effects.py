@@ -9,6 +9,7 @@ from alembic_postgresql_enum.operations.create_enum import CreateEnumOp
 from alembic_postgresql_enum.operations.drop_enum import DropEnumOp
 from alembic_postgresql_enum.operations.sync_enum_values import SyncEnumValuesOp
 
+from migration.online.revise.enum_renames import RenameMember, RenameType
 from migration.online.revise.obstacles import obstacle
 from migration.online.revise.operations import (
     AlterSequence,
@@ -60,6 +61,8 @@ _COST_OF_NEW = {ops.CreateForeignKeyOp: (_READERS, "an instant, the table is new
 
 _COSTS: dict[type, tuple[str, str]] = {
     RenameConstraint: (_EVERYBODY, "an instant"),
+    RenameType: (_NO_LOCK, "an instant"),
+    RenameMember: (_NO_LOCK, "an instant"),
     AlterSequence: (_READERS, "an instant"),
     ops.ExecuteSQLOp: (_NO_LOCK, "an instant"),
     ops.CreateIndexOp: (_EVERYBODY, _READS),
@@ -77,6 +80,8 @@ _WORDS: dict[type, str] = {
     RenameTable: "rename table {table} to {op.new_table_name}",
     RenameColumn: "rename column {table}.{op.column_name} to {op.modify_name}",
     RenameConstraint: "rename {op.old} to {op.new}",
+    RenameType: "rename type {op.names[0]} to {op.new}",
+    RenameMember: "rename member {op.names[0]} to {op.new}",
     AlterSequence: "alter sequence {op.sequence}: type",
     ops.ExecuteSQLOp: "{op.sqltext}",
     ops.CreateTableOp: "create table {table}",

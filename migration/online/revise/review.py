@@ -30,6 +30,7 @@ from migration.online.revise.risks import review_risks
 from migration.online.revise.schemas import create_schemas
 from migration.online.revise.sequences import widen_sequences
 from migration.online.revise.shrinking import check_before_shrinking
+from migration.online.revise.using import one_way_columns, settle_using, settle_way_back
 from migration.online.revise.walking import each
 
 
@@ -55,6 +56,7 @@ def review(
     script.upgrade_ops = upgrade
     settle_order(upgrade)
     with done(context, renames), types_created(context, upgrade):
+        settle_using(context, upgrade)
         review_risks(context, upgrade, answers)
         _complete(context, upgrade, downgrade)
         plan = "" if answers.missing else plan_of(context, upgrade)
@@ -86,6 +88,8 @@ def _complete(
         separate_circular_keys(upgrade)
         widen_sequences(context, upgrade)
     complete_downgrade(upgrade, downgrade)
+    if context.dialect.name == "postgresql":
+        settle_way_back(context, downgrade, one_way_columns(context, upgrade))
     make_each_key_once(downgrade)
     for side in (upgrade, downgrade):
         drop_indexes_with_their_table(side)

@@ -6,7 +6,9 @@ from typing import Any
 import sqlalchemy as sa
 from alembic.operations import ops
 from alembic.runtime.migration import MigrationContext
+from alembic_postgresql_enum import ColumnType, TableReference
 from alembic_postgresql_enum.operations.sync_enum_values import SyncEnumValuesOp
+from sqlalchemy.dialects import postgresql
 
 from migration.online.revise.adding import review_added_column, review_defaults
 from migration.online.revise.answers import Answers
@@ -49,8 +51,7 @@ def _sync_enum(context: MigrationContext, op: SyncEnumValuesOp, answers: Answers
     gone = [value for value in op.old_values if value not in op.new_values]
     for reference in op.affected_columns:
         table = sa.table(reference.table_name, schema=reference.table_schema)
-        column = sa.cast(sa.column(reference.column_name), sa.Text)
-        used = amount(count(context, table, column.in_(gone)), "row")
+        used = amount(count(context, table, _holds(reference, gone)), "row")
         schema = reference.table_schema
         default = context.dialect.default_schema_name
         subject = label(
@@ -61,6 +62,14 @@ def _sync_enum(context: MigrationContext, op: SyncEnumValuesOp, answers: Answers
             " it and must be changed before), and rewrites the whole table"
         )
         answers.allow("rewrite", subject, effect)
+
+
+def _holds(reference: TableReference, members: list[str]) -> sa.ColumnElement[bool]:
+    column: sa.ColumnClause[Any] = sa.column(reference.column_name)
+    if reference.column_type is ColumnType.ARRAY:
+        texts = postgresql.ARRAY(sa.Text)
+        return sa.cast(column, texts).bool_op("&&")(sa.cast(members, texts))
+    return sa.cast(column, sa.Text).in_(members)
 
 
 _ASSESSMENTS: dict[type, Callable[[MigrationContext, Any, Answers], None]] = {
