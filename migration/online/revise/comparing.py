@@ -11,6 +11,7 @@ from alembic.util import DispatchPriority, PriorityDispatchResult
 from sqlalchemy.exc import DBAPIError
 
 from migration.online.revise.counting import connection_of
+from migration.online.revise.identities import compare_identity
 from migration.online.revise.models import complete_defaults
 from migration.online.revise.rendering import sql_text
 
@@ -51,6 +52,10 @@ def _compare_defaults(  # noqa: PLR0913, PLR0917  # the signature of Alembic's c
     may rely on it.
     """
     change.existing_server_default = found.server_default
+    if sa.Identity in {type(found.server_default), type(wanted.server_default)}:
+        if context.migration_context.dialect.name == "postgresql":  # others have none
+            compare_identity(change, found, wanted)
+        return PriorityDispatchResult.STOP
     if wanted.server_default is None and isinstance(found.server_default, sa.DefaultClause):
         return PriorityDispatchResult.STOP
     old, new = _constant(found.server_default, context), _constant(wanted.server_default, context)

@@ -10,6 +10,7 @@ from alembic_postgresql_enum.operations.drop_enum import DropEnumOp
 from alembic_postgresql_enum.operations.sync_enum_values import SyncEnumValuesOp
 
 from migration.online.revise.enum_renames import RenameMember, RenameType
+from migration.online.revise.numbering import ChangeNumbering
 from migration.online.revise.obstacles import obstacle
 from migration.online.revise.operations import (
     AlterSequence,
@@ -82,6 +83,7 @@ _WORDS: dict[type, str] = {
     RenameConstraint: "rename {op.old} to {op.new}",
     RenameType: "rename type {op.names[0]} to {op.new}",
     RenameMember: "rename member {op.names[0]} to {op.new}",
+    ChangeNumbering: "alter column {table}.{op.column_name}: numbering",
     AlterSequence: "alter sequence {op.sequence}: type",
     ops.ExecuteSQLOp: "{op.sqltext}",
     ops.CreateTableOp: "create table {table}",

@@ -16,6 +16,7 @@ from migration.online.revise import unmanaged
 from migration.online.revise.answers import Answers
 from migration.online.revise.downgrades import complete_downgrade
 from migration.online.revise.enums import settle_enum_columns, types_created
+from migration.online.revise.identities import settle_identities
 from migration.online.revise.operations import Remark
 from migration.online.revise.ordering import (
     drop_indexes_with_their_table,
@@ -57,6 +58,7 @@ def review(
     settle_order(upgrade)
     with done(context, renames), types_created(context, upgrade):
         settle_using(context, upgrade)
+        settle_identities(context, upgrade, answers)
         review_risks(context, upgrade, answers)
         _complete(context, upgrade, downgrade)
         plan = "" if answers.missing else plan_of(context, upgrade)
