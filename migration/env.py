@@ -16,6 +16,9 @@ from app.models import load_models
 from app.settings import SettingsError, read_settings
 from migration import online
 
+# No answer at all, connections, passwords, the database's name, resources, shutting down.
+UNREACHABLE = {"", "08", "28", "3D", "53", "57"}
+
 config = context.config
 load_models()
 target_metadata = SQLModel.metadata
@@ -35,6 +38,8 @@ try:
         options = online.autogenerate_options(target_metadata, engine.dialect)
         online.run(context, engine, **options)
 except OperationalError as error:
+    if online.sqlstate(error)[:2] not in UNREACHABLE:  # then it is about a statement
+        raise
     raise CommandError(f"the database cannot be used: {error.orig}") from error
 except CommandError as error:
     if isinstance(error.__cause__, ResolutionError):

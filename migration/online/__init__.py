@@ -5,7 +5,8 @@ out: the file says *what* changes and is plain Alembic, the package knows *how*.
 of the application, so it can be lifted into another: see the three lines in `migration/env.py`.
 """
 
+from migration.online.postgresql import sqlstate
 from migration.online.revise import autogenerate_options
 from migration.online.upgrade import find_unfinished, run
 
-__all__ = ["autogenerate_options", "find_unfinished", "run"]
+__all__ = ["autogenerate_options", "find_unfinished", "run", "sqlstate"]

@@ -1,8 +1,15 @@
 """Questions to PostgreSQL's catalogue, and SQL made of names."""
 
 import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError
 
 NAME_BYTES = 63  # NAMEDATALEN - 1: PostgreSQL cuts longer names
+
+
+def sqlstate(error: DBAPIError) -> str:
+    """Return the five characters that name the error, as psycopg 3 or psycopg2 has them."""
+    orig = error.orig
+    return getattr(orig, "sqlstate", None) or getattr(orig, "pgcode", None) or ""
 
 
 def statement(sql: str) -> sa.TextClause:

@@ -6,6 +6,7 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import URL, NullPool, create_engine, inspect, make_url
+from sqlalchemy.exc import OperationalError
 
 from app.models import load_models
 from tests.conftest import ROOT, alembic_config
@@ -65,3 +66,16 @@ def test_offline_mode_writes_sql(empty_database: URL, capsys: pytest.CaptureFixt
 def test_env_says_in_a_line_that_the_database_cannot_be_used(url: str, message: str) -> None:
     with pytest.raises(CommandError, match=message):
         command.current(alembic_config(make_url(url)))
+
+
+def test_env_says_that_of_an_unusable_database_alone(empty_database: URL, tmp_path: Path) -> None:
+    (tmp_path / "one.py").write_text(
+        "import sqlalchemy as sa\nfrom alembic import op\nrevision = 'one'\ndown_revision = None\n"
+        "def upgrade():\n    op.create_table('t', sa.Column('n', sa.Integer))\n"
+        "    op.execute('ALTER TABLE t ALTER n ADD GENERATED ALWAYS AS IDENTITY')\n"
+    )
+    config = alembic_config(empty_database)
+    config.set_main_option("version_locations", str(tmp_path))
+    config.set_main_option("path_separator", "newline")
+    with pytest.raises(OperationalError, match="must be declared NOT NULL"):
+        command.upgrade(config, "head")

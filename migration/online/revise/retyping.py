@@ -54,9 +54,11 @@ def _changed_values(context: MigrationContext, op: ops.AlterColumnOp) -> str:
     new: Any = op.modify_type
     column = sa.column(op.column_name, old)
     changed = sa.cast(sa.cast(column, new), old).is_distinct_from(column)
-    number = count(context, sa.table(op.table_name, schema=op.schema), changed)
-    if number:
-        return f", and changes {amount(number, 'value')}"
+    counted = count(context, sa.table(op.table_name, schema=op.schema), changed)
+    if counted.is_of_rows:
+        return f", and STOPS, since values do not fit: {counted.problem}"
+    if counted.number is None or counted.number:
+        return f", and changes {amount(counted, 'value')}"
     # None here, but this database need not have what another has.
     return "" if _widens(old, new) else ", and may round or cut values"
 

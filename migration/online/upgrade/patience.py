@@ -7,6 +7,7 @@ import sqlalchemy as sa
 from alembic.util import CommandError
 from sqlalchemy.exc import OperationalError
 
+from migration.online.postgresql import sqlstate
 from migration.online.upgrade.step import LOCK_TIMEOUT, Run
 from migration.online.upgrade.waiting import indented, lock_holders, log
 
@@ -27,7 +28,7 @@ class Patience:
 
     def wait(self, error: OperationalError, connection: sa.Connection, run: Run) -> None:
         """Say who is in the way and sleep a little, or raise if trying again is of no use."""
-        reason = _BUSY.get(getattr(error.orig, "sqlstate", ""))  # psycopg 3's name for it
+        reason = _BUSY.get(sqlstate(error))
         if reason is None:
             raise error
         where = " and ".join(run.concerned) or "a table"

@@ -15,7 +15,7 @@ from migration.online.upgrade.directives import OPTION, register
 from migration.online.upgrade.enums import make_rerunnable
 from migration.online.upgrade.journal import Journal
 from migration.online.upgrade.patience import Patience
-from migration.online.upgrade.refusal import RowsRefuseError
+from migration.online.upgrade.refusal import RowsRefuseError, refusal_in
 from migration.online.upgrade.step import LOCK_TIMEOUT, Run
 from migration.online.upgrade.steps import Steps
 from migration.online.upgrade.turn import offline_turn, take_turn
@@ -101,7 +101,8 @@ def _try_until_done(context: Context, connection: sa.Connection, run: Run) -> No
 def _explained(connection: sa.Connection, journal: Journal) -> Iterator[None]:
     """Say what state a failure leaves, where the error itself does not."""
     try:
-        yield
+        with _in_a_sentence():
+            yield
     except RowsRefuseError as error:
         connection.rollback()
         if journal.is_untouched():
@@ -117,6 +118,19 @@ def _explained(connection: sa.Connection, journal: Journal) -> Iterator[None]:
             f"The connection to the database was lost ({error.__cause__ or error}).\n"
             "Run the command again: it goes on from where it stopped."
         ) from error
+
+
+@contextmanager
+def _in_a_sentence() -> Iterator[None]:
+    """Say what rows do not allow without a traceback, whichever library has raised it."""
+    try:
+        yield
+    except CommandError:
+        raise
+    except Exception as error:
+        if refused := refusal_in(error):
+            raise refused from error
+        raise
 
 
 def _write_sql(context: Context, engine: sa.Engine, options: dict[str, Any]) -> None:
