@@ -25,6 +25,11 @@ Without it, in revisions that block nobody:
     1. add the column as optional, without its default
     2. give it the default, fill the old rows in batches
     3. make it required"""
+NUMBER_LATER = f"{BACK_FILL}; it can become an Identity then, which goes on after its values"
+COMPUTE_ELSEWHERE = """\
+Without it (a column cannot be made a generated one later), compute the value in queries, or with
+    persisted=False (PostgreSQL 18), or keep a plain column by a trigger: docs/migrations.md has the
+    recipe"""
 
 
 def review_added_column(context: MigrationContext, op: ops.AddColumnOp, answers: Answers) -> None:
@@ -131,4 +136,8 @@ def _ask_to_rewrite(
     if problem:
         rows = rows_of(context, op.schema, op.table_name)
         effect = f"a value of its own for each row {problem} ({rows})"
-        answers.allow("rewrite", subject, effect, BACK_FILL)
+        advice = _ADVICE.get(type(op.column.server_default), BACK_FILL)
+        answers.allow("rewrite", subject, effect, advice)
+
+
+_ADVICE: dict[type, str] = {sa.Computed: COMPUTE_ELSEWHERE, sa.Identity: NUMBER_LATER}

@@ -14,6 +14,7 @@ from migration.online.revise.counting import connection_of
 from migration.online.revise.identities import compare_identity
 from migration.online.revise.models import complete_defaults
 from migration.online.revise.rendering import sql_text
+from migration.online.revise.uncompared import note_generated
 
 # A constant as PostgreSQL and SQLite show it: evaluating it has no effect and one result.
 CONSTANT = re.compile(
@@ -55,6 +56,11 @@ def _compare_defaults(  # noqa: PLR0913, PLR0917  # the signature of Alembic's c
     if sa.Identity in {type(found.server_default), type(wanted.server_default)}:
         if context.migration_context.dialect.name == "postgresql":  # others have none
             compare_identity(change, found, wanted)
+        return PriorityDispatchResult.STOP
+    if sa.Computed in {type(found.server_default), type(wanted.server_default)}:
+        note_generated(
+            context.migration_context, change, found.server_default, wanted.server_default
+        )
         return PriorityDispatchResult.STOP
     if wanted.server_default is None and isinstance(found.server_default, sa.DefaultClause):
         return PriorityDispatchResult.STOP

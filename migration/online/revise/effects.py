@@ -1,5 +1,6 @@
 """The lock an operation takes and the work it does, as `alembic upgrade` carries it out."""
 
+import re
 from typing import Any, NamedTuple
 
 from alembic.operations import ops
@@ -44,6 +45,8 @@ def effect_of(context: MigrationContext, op: Any, *, is_new: bool) -> Effect:
         return Effect(what, "the whole database", "")
     if is_new:
         return Effect(what, *_COST_OF_NEW.get(type(op), (_NO_LOCK, "the table is new")))
+    if isinstance(op, ops.AlterColumnOp) and _changes(op) == ["comment"]:
+        return Effect(what, _EVERYBODY, "an instant")
     if isinstance(op, ops.AddColumnOp | ops.AlterColumnOp):
         return Effect(what, _NOBODY, _column_work(context, op))
     return Effect(what, *_COSTS.get(type(op), (_NOBODY, _INSTANT)))
@@ -66,6 +69,8 @@ _COSTS: dict[type, tuple[str, str]] = {
     RenameMember: (_NO_LOCK, "an instant"),
     AlterSequence: (_READERS, "an instant"),
     ops.ExecuteSQLOp: (_NO_LOCK, "an instant"),
+    ops.CreateTableCommentOp: (_EVERYBODY, "an instant"),
+    ops.DropTableCommentOp: (_EVERYBODY, "an instant"),
     ops.CreateIndexOp: (_EVERYBODY, _READS),
     ops.DropIndexOp: (_EVERYBODY, "an instant"),
     ops.CreateUniqueConstraintOp: (_NOBODY, f"an instant, after an index: {_READS}"),
@@ -86,6 +91,9 @@ _WORDS: dict[type, str] = {
     ChangeNumbering: "alter column {table}.{op.column_name}: numbering",
     AlterSequence: "alter sequence {op.sequence}: type",
     ops.ExecuteSQLOp: "{op.sqltext}",
+    ops.CreateTableCommentOp: "comment table {table}",
+    ops.DropTableCommentOp: "drop comment of table {table}",
+    ops.CreatePrimaryKeyOp: "add primary key {op.constraint_name}",
     ops.CreateTableOp: "create table {table}",
     ops.DropTableOp: "drop table {table}",
     ops.AddColumnOp: "add column {table}.{op.column.name}",
@@ -107,9 +115,15 @@ _WORDS: dict[type, str] = {
 def _what(op: Any) -> str:
     """Return such as "add column user.phone"."""
     schema, table = table_of(op)
-    words = next((_WORDS[kind] for kind in type(op).__mro__ if kind in _WORDS), type(op).__name__)
+    words = next((_WORDS[kind] for kind in type(op).__mro__ if kind in _WORDS), _spelt(op))
     changes = ", ".join(_changes(op)) if isinstance(op, ops.AlterColumnOp) else ""
     return words.format(op=op, table=label(schema, table or ""), changes=changes)
+
+
+def _spelt(op: Any) -> str:
+    """Return such as "create exclude constraint table": what other libraries have made."""
+    words = re.findall("[A-Z][a-z]*", type(op).__name__.removesuffix("Op"))
+    return " ".join([*map(str.lower, words), "{table}"]).strip()
 
 
 def _changes(op: ops.AlterColumnOp) -> list[str]:
@@ -120,4 +134,6 @@ def _changes(op: ops.AlterColumnOp) -> list[str]:
         changes.append("optional" if op.modify_nullable else "required")
     if op.modify_server_default is not False:
         changes.append("default")
-    return changes or ["comment"]
+    if op.modify_comment is not False:
+        changes.append("comment")
+    return changes

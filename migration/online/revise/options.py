@@ -1,12 +1,13 @@
 """The options of `context.configure()` that make autogenerate careful."""
 
+import logging
 from typing import Any
 
 import alembic_postgresql_enum  # noqa: F401  # teaches autogenerate about enum types
 from alembic.runtime.plugins import Plugin
 from sqlalchemy import Dialect, MetaData
 
-from migration.online.revise import checks, comparing, unmanaged
+from migration.online.revise import checks, comparing, uncompared, unmanaged
 from migration.online.revise.models import completed_metadata
 from migration.online.revise.rendering import render_item
 from migration.online.revise.review import review
@@ -20,6 +21,8 @@ def autogenerate_options(metadata: MetaData, dialect: Dialect) -> dict[str, Any]
 
     The models stay as they are: what autogenerate compares with the database is a completed copy.
     """
+    if dialect.name != "postgresql":  # where this library says on each call that it does nothing
+        logging.getLogger("alembic.alembic_postgresql_enum").setLevel(logging.ERROR)
     schemas = {table.schema for table in metadata.tables.values()}
     beside = unmanaged.Unmanaged(metadata)
 
@@ -31,6 +34,7 @@ def autogenerate_options(metadata: MetaData, dialect: Dialect) -> dict[str, Any]
     return {
         "target_metadata": completed_metadata(metadata),
         unmanaged.OPTION: beside,
+        uncompared.OPTION: {},
         "include_schemas": True,
         "include_name": include_name,
         "render_item": render_item,

@@ -9,6 +9,7 @@ from sqlalchemy.exc import DBAPIError
 
 from migration.online.revise.answers import Answers
 from migration.online.revise.counting import amount, count, rows_of
+from migration.online.revise.lossless import is_lossless
 from migration.online.revise.trial import reason, trouble
 from migration.online.revise.walking import label
 
@@ -60,13 +61,7 @@ def _changed_values(context: MigrationContext, op: ops.AlterColumnOp) -> str:
     if counted.number is None or counted.number:
         return f", and changes {amount(counted, 'value')}"
     # None here, but this database need not have what another has.
-    return "" if _widens(old, new) else ", and may round or cut values"
-
-
-def _widens(old: Any, new: Any) -> bool:
-    """Tell whether every integer of the old type is one of the new; SmallInteger is an Integer."""
-    is_wider = isinstance(new, sa.BigInteger) or isinstance(old, sa.SmallInteger)
-    return isinstance(old, sa.Integer) and isinstance(new, sa.Integer) and is_wider
+    return "" if is_lossless(old, new) else ", and may round or cut values"
 
 
 def shrunk_length(op: ops.AlterColumnOp) -> int | None:

@@ -55,7 +55,8 @@ def run(context: Context, bind: sa.Engine | sa.Connection, **options: Any) -> No
 
 
 def _run_plainly(context: Context, connection: sa.Connection, options: dict[str, Any]) -> None:
-    context.configure(connection=connection, transaction_per_migration=True, **options)
+    with _unlogged():
+        context.configure(connection=connection, transaction_per_migration=True, **options)
     with context.begin_transaction():
         context.run_migrations()
 
@@ -78,7 +79,8 @@ def _run_online(context: Context, connection: sa.Connection, options: dict[str, 
     }
     with _explained(connection, journal):
         take_turn(connection, command)
-        context.configure(connection=connection, transaction_per_migration=True, **options)
+        with _unlogged():
+            context.configure(connection=connection, transaction_per_migration=True, **options)
         _try_until_done(context, connection, options[OPTION])
 
 
@@ -153,7 +155,7 @@ def _write_sql(context: Context, engine: sa.Engine, options: dict[str, Any]) -> 
 
 @contextmanager
 def _unlogged() -> Iterator[None]:
-    """Let Alembic announce its context once, though it takes two to learn what was asked of it."""
+    """Spare the reader the class that Alembic has chosen for the database, each time twice."""
     log = logging.getLogger("alembic.runtime.migration")
     before, log.disabled = log.disabled, True
     try:
