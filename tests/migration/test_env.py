@@ -1,3 +1,6 @@
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -79,3 +82,22 @@ def test_env_says_that_of_an_unusable_database_alone(empty_database: URL, tmp_pa
     config.set_main_option("path_separator", "newline")
     with pytest.raises(OperationalError, match="must be declared NOT NULL"):
         command.upgrade(config, "head")
+
+
+def test_env_imports_nothing_of_the_web(empty_database: URL) -> None:
+    """Each of these would add to what every single command takes to start."""
+    code = (
+        "import sys\nfrom alembic.config import main\nmain(argv=['current'])\n"
+        "print(*sorted({name.partition('.')[0] for name in sys.modules}))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env=os.environ | {"DATABASE_URL": empty_database.render_as_string(hide_password=False)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    web = {"fastapi", "starlette", "uvicorn", "jinja2", "prometheus_client", "structlog", "typer"}
+    assert web & set(done.stdout.split()) == set()
+    assert "alembic" in done.stdout
