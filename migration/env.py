@@ -15,6 +15,9 @@ from app.database.tables import ModelError, load_models
 from app.database.url import DatabaseURLError, database_url
 from app.settings import SettingsError, read_settings
 
+# No answer at all, connections, passwords, the database's name, resources, shutting down.
+UNREACHABLE = {"", "08", "28", "3D", "53", "57"}
+
 config = context.config
 if config.config_file_name is not None:
     fileConfig(config.config_file_name, disable_existing_loggers=False)
@@ -47,6 +50,8 @@ try:
         engine = create_engine(url, poolclass=NullPool)
         alembic_online.run(context, engine, target_metadata=target_metadata)
 except OperationalError as error:
+    if alembic_online.sqlstate(error)[:2] not in UNREACHABLE:  # then it is about a statement
+        raise
     hint = "" if place == "DATABASE_URL" else f" (the URL is {place})"
     raise CommandError(f"the database cannot be used: {error.orig}{hint}") from error
 except (DatabaseURLError, EmbeddedServerError, ModelError, SettingsError) as error:

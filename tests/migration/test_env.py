@@ -1,3 +1,6 @@
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -6,6 +9,7 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import URL, NullPool, create_engine, inspect, make_url
+from sqlalchemy.exc import OperationalError
 
 from app.database.tables import load_models
 from tests.conftest import ROOT, alembic_config
@@ -65,3 +69,35 @@ def test_offline_mode_writes_sql(empty_database: URL, capsys: pytest.CaptureFixt
 def test_env_says_in_a_line_that_the_database_cannot_be_used(url: str, message: str) -> None:
     with pytest.raises(CommandError, match=message):
         command.current(alembic_config(make_url(url)))
+
+
+def test_env_says_that_of_an_unusable_database_alone(empty_database: URL, tmp_path: Path) -> None:
+    (tmp_path / "one.py").write_text(
+        "import sqlalchemy as sa\nfrom alembic import op\nrevision = 'one'\ndown_revision = None\n"
+        "def upgrade():\n    op.create_table('t', sa.Column('n', sa.Integer))\n"
+        "    op.execute('ALTER TABLE t ALTER n ADD GENERATED ALWAYS AS IDENTITY')\n"
+    )
+    config = alembic_config(empty_database)
+    config.set_main_option("version_locations", str(tmp_path))
+    config.set_main_option("path_separator", "newline")
+    with pytest.raises(OperationalError, match="must be declared NOT NULL"):
+        command.upgrade(config, "head")
+
+
+def test_env_imports_nothing_of_the_web(empty_database: URL) -> None:
+    """Each of these would add to what every single command takes to start."""
+    code = (
+        "import sys\nfrom alembic.config import main\nmain(argv=['current'])\n"
+        "print(*sorted({name.partition('.')[0] for name in sys.modules}))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env=os.environ | {"DATABASE_URL": empty_database.render_as_string(hide_password=False)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    web = {"fastapi", "starlette", "uvicorn", "jinja2", "prometheus_client", "structlog", "typer"}
+    assert web & set(done.stdout.split()) == set()
+    assert "alembic" in done.stdout

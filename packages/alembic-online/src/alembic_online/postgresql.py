@@ -13,13 +13,17 @@ def sqlstate(error: sa.exc.DBAPIError) -> str:
 
 def message_of(error: sa.exc.DBAPIError) -> tuple[str, str | None]:
     """Return what PostgreSQL says of an error: the message, and the detail if there is one."""
+    message = diagnosis(error, "message_primary") or diagnosis(error, "message")
+    detail = diagnosis(error, "message_detail") or diagnosis(error, "detail")
+    return message or str(error.orig), detail
+
+
+def diagnosis(error: sa.exc.DBAPIError, name: str) -> str | None:
+    """Return a field of PostgreSQL's answer, such as `table_name`."""
     said: object = error.orig  # asyncpg's own error is the cause of SQLAlchemy's
     said = getattr(said, "diag", None) or getattr(said, "__cause__", None) or said
-    texts = [
-        next(filter(None, (getattr(said, name, None) for name in names)), None)
-        for names in (("message_primary", "message"), ("message_detail", "detail"))
-    ]
-    return texts[0] or str(error.orig), texts[1]
+    found = getattr(said, name, None)
+    return found if isinstance(found, str) else None
 
 
 def statement(sql: str) -> sa.TextClause:

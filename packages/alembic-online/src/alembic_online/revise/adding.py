@@ -9,7 +9,13 @@ from sqlalchemy.exc import DBAPIError
 
 from alembic_online.revise.answers import Answers
 from alembic_online.revise.counting import connection_of, rows_of
-from alembic_online.revise.defaults import ModelDefault, is_same, scalar_default, stored_default
+from alembic_online.revise.defaults import (
+    ModelDefault,
+    UnusableDefaultError,
+    is_same,
+    scalar_default,
+    stored_default,
+)
 from alembic_online.revise.rendering import escape_colons
 from alembic_online.revise.trial import is_constant, reason, trouble
 from alembic_online.revise.walking import each, label
@@ -19,6 +25,11 @@ Without it, in revisions that block nobody:
     1. add the column as optional, without its default
     2. give it the default, fill the old rows in batches
     3. make it required"""
+NUMBER_LATER = f"{BACK_FILL}; it can become an Identity then, which goes on after its values"
+COMPUTE_ELSEWHERE = """\
+Without it (a column cannot be made a generated one later), compute the value in queries, or with
+    persisted=False (PostgreSQL 18), or keep a plain column by a trigger: docs/migrations.md has the
+    recipe"""
 
 
 def review_added_column(context: MigrationContext, op: ops.AddColumnOp, answers: Answers) -> None:
@@ -93,15 +104,18 @@ def _check_value(
         answers.refuse(
             f"{subject}: batch mode on SQLite would damage {text!r} (a colon and a word)"
         )
+    if isinstance(column.type, sa.Enum) and text not in column.type.enums:
+        answers.refuse(f"{subject}: {text!r} is none of {', '.join(column.type.enums)}")
     type_ = column.type.item_type if isinstance(column.type, sa.ARRAY) else column.type
     if isinstance(type_, sa.Enum):
-        if filled and column.server_default.arg not in type_.enums:  # type: ignore[union-attr]  # as `filled`
-            answers.refuse(f"{subject}: {text!r} is none of {', '.join(type_.enums)}")
         return  # a member by its name, whose type may not have it yet
     try:
         stored = stored_default(connection_of(context), column)
     except DBAPIError as error:
         answers.refuse(f"{subject}: the database cannot store its default: {reason(error)}")
+        return
+    except UnusableDefaultError as error:
+        answers.refuse(f"{subject}: {error}")
         return
     value = scalar_default(column)
     if not filled and not is_same(stored, value):
@@ -122,4 +136,8 @@ def _ask_to_rewrite(
     if problem:
         rows = rows_of(context, op.schema, op.table_name)
         effect = f"a value of its own for each row {problem} ({rows})"
-        answers.allow("rewrite", subject, effect, BACK_FILL)
+        advice = _ADVICE.get(type(op.column.server_default), BACK_FILL)
+        answers.allow("rewrite", subject, effect, advice)
+
+
+_ADVICE: dict[type, str] = {sa.Computed: COMPUTE_ELSEWHERE, sa.Identity: NUMBER_LATER}

@@ -6,7 +6,7 @@ from typing import NoReturn
 
 from alembic.util import CommandError
 
-VERBS = ("rename", "drop", "shrink", "rewrite", "fill")
+VERBS = ("rename", "drop", "shrink", "rewrite", "fill", "keep")
 
 
 class Answers:
@@ -33,6 +33,10 @@ class Answers:
                 return text.removeprefix(f"{subject}:")
         return None
 
+    def note_kept(self, subjects: Iterable[str]) -> None:
+        """Count `-x keep=` as used for what was left out of the comparison."""
+        self._used.update(("keep", subject) for subject in subjects)
+
     def confirm_rename(self, old: str, new: str, name: str, in_python: str) -> bool:
         """Tell whether `old` became `new`; `in_python` is how to do without a migration."""
         if self.is_given("rename", f"{old}:{name}"):
@@ -50,7 +54,8 @@ class Answers:
             return _says_yes(f"{question}Was {old} renamed to {new}?")
         self.missing.append(
             f"{question}If it is a rename in the database too, its data is kept with\n"
-            f"    -x rename={old}:{name}"
+            f"    -x rename={old}:{name}\n"
+            f"If it is none, say so with\n    -x drop={old}"
         )
         return False
 

@@ -11,7 +11,10 @@ from alembic.util import DispatchPriority, PriorityDispatchResult
 from sqlalchemy.exc import DBAPIError
 
 from alembic_online.revise.counting import connection_of
+from alembic_online.revise.identities import compare_identity
+from alembic_online.revise.models import complete_defaults
 from alembic_online.revise.rendering import sql_text
+from alembic_online.revise.uncompared import note_generated
 
 # A constant as PostgreSQL and SQLite show it: evaluating it has no effect and one result.
 CONSTANT = re.compile(
@@ -21,8 +24,18 @@ CONSTANT = re.compile(
 
 def setup(plugin: Plugin) -> None:
     plugin.add_autogenerate_comparator(
+        _complete_defaults, "autogenerate", priority=DispatchPriority.FIRST
+    )
+    plugin.add_autogenerate_comparator(
         _compare_defaults, "column", "server_default", priority=DispatchPriority.FIRST
     )
+
+
+def _complete_defaults(context: AutogenContext, _: ops.UpgradeOps) -> PriorityDispatchResult:
+    complete_defaults(
+        context.migration_context.opts["target_metadata"], context.migration_context.dialect
+    )
+    return PriorityDispatchResult.CONTINUE
 
 
 def _compare_defaults(  # noqa: PLR0913, PLR0917  # the signature of Alembic's comparators
@@ -40,6 +53,15 @@ def _compare_defaults(  # noqa: PLR0913, PLR0917  # the signature of Alembic's c
     may rely on it.
     """
     change.existing_server_default = found.server_default
+    if sa.Identity in {type(found.server_default), type(wanted.server_default)}:
+        if context.migration_context.dialect.name == "postgresql":  # others have none
+            compare_identity(change, found, wanted)
+        return PriorityDispatchResult.STOP
+    if sa.Computed in {type(found.server_default), type(wanted.server_default)}:
+        note_generated(
+            context.migration_context, change, found.server_default, wanted.server_default
+        )
+        return PriorityDispatchResult.STOP
     if wanted.server_default is None and isinstance(found.server_default, sa.DefaultClause):
         return PriorityDispatchResult.STOP
     old, new = _constant(found.server_default, context), _constant(wanted.server_default, context)

@@ -1,12 +1,15 @@
 """How many rows of the database at hand a change concerns."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy.exc import DBAPIError
 
+from alembic_online.postgresql import sqlstate
+
 _PATIENCE = "5s"  # a count is information, not worth more
+_CANCELED = "57014"  # query_canceled
 
 
 def connection_of(context: MigrationContext) -> sa.Connection:
@@ -15,8 +18,14 @@ def connection_of(context: MigrationContext) -> sa.Connection:
     return context.connection
 
 
-def count(context: MigrationContext, table: sa.FromClause, *conditions: Any) -> int | None:
-    """Count the rows that meet all conditions; None if that fails or takes too long."""
+class Count(NamedTuple):
+    number: int | None
+    problem: str = ""  # why there is no number
+    is_of_rows: bool = False  # the values themselves are the problem
+
+
+def count(context: MigrationContext, table: sa.FromClause, *conditions: Any) -> Count:
+    """Count the rows that meet all conditions, if that neither fails nor takes too long."""
     connection = connection_of(context)
     query = sa.select(sa.func.count()).select_from(table).where(*conditions)
     try:
@@ -25,9 +34,16 @@ def count(context: MigrationContext, table: sa.FromClause, *conditions: Any) -> 
                 connection.execute(sa.text(f"SET LOCAL statement_timeout = '{_PATIENCE}'"))
             found = connection.scalar(query)
             savepoint.rollback()  # the timeout too
-    except DBAPIError:
-        return None
-    return found
+    except DBAPIError as error:
+        return _failed(error)
+    return Count(found)
+
+
+def _failed(error: DBAPIError) -> Count:
+    state = sqlstate(error)
+    if state == _CANCELED:
+        return Count(None, f"counting them took more than {_PATIENCE}")
+    return Count(None, str(error.orig).splitlines()[0], state.startswith("22"))
 
 
 def rows_of(context: MigrationContext, schema: str | None, table: str) -> str:
@@ -35,8 +51,9 @@ def rows_of(context: MigrationContext, schema: str | None, table: str) -> str:
     return amount(count(context, sa.table(table, schema=schema)), "row")
 
 
-def amount(number: int | None, noun: str) -> str:
-    """Return "1 row", "2,000 rows" or "an unknown number of rows"."""
+def amount(counted: Count, noun: str) -> str:
+    """Return "1 row", "2,000 rows" or "an unknown number of rows", with the reason."""
+    number = counted.number
     if number is None:
-        return f"an unknown number of {noun}s"
+        return f"an unknown number of {noun}s, {counted.problem}"
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

@@ -7,7 +7,8 @@ believed but tried: see `stored_default`.
 
 import datetime as dt
 import json
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from decimal import Decimal
 from enum import Enum
 from typing import Any
@@ -15,6 +16,14 @@ from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.schema import CreateTable
+
+WAYS_OUT = """\
+    Give the model another default, or write it for the database too:
+        sa_column_kwargs={'server_default': ...}"""
+
+
+class UnusableDefaultError(Exception):
+    """The model's own type does not take the default, or does not give it back."""
 
 
 class ModelDefault(sa.DefaultClause):
@@ -26,7 +35,8 @@ def database_default(column: sa.Column[Any], dialect: sa.Dialect) -> ModelDefaul
     value = scalar_default(column)
     if value is None:
         return None
-    text = _text(*_as_stored(value, column.type, dialect), dialect)
+    with _named(value):
+        text = _text(*_as_stored(value, column.type, dialect), dialect)
     if text is None:
         return None
     if isinstance(column.type, sa.Boolean):
@@ -46,9 +56,21 @@ def stored_default(connection: sa.Connection, column: sa.Column[Any]) -> Any:
     with connection.begin_nested() as savepoint:
         connection.execute(CreateTable(table))
         connection.execute(table.insert())
-        stored = connection.scalar(sa.select(table.c.value))
+        with _named(scalar_default(column)):
+            stored = connection.scalar(sa.select(table.c.value))
         savepoint.rollback()
     return stored
+
+
+@contextmanager
+def _named(value: Any) -> Iterator[None]:
+    """Turn whatever the application's type raises into a sentence."""
+    try:
+        yield
+    except Exception as error:
+        raise UnusableDefaultError(
+            f"its default {value!r} cannot be stored: {type(error).__name__}: {error}\n{WAYS_OUT}"
+        ) from error
 
 
 def is_same(stored: Any, value: Any) -> bool:
@@ -79,7 +101,9 @@ def _text(value: Any, type_: sa.types.TypeEngine[Any], dialect: sa.Dialect) -> s
     if isinstance(type_, sa.JSON):
         return json.dumps(value, ensure_ascii=False)
     if isinstance(type_, sa.ARRAY):
-        elements = [_text(element, type_.item_type, dialect) for element in value]
+        elements = [
+            _text(*_as_stored(element, type_.item_type, dialect), dialect) for element in value
+        ]
         return None if None in elements else "{" + ",".join(map(_quoted, elements)) + "}"
     return _plain_text(value.value if isinstance(value, Enum) else value, dialect)
 

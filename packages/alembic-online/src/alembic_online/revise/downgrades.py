@@ -41,7 +41,11 @@ def _warnings(op: Any) -> list[str]:  # noqa: PLR0911  # one a kind
 def _bring_back(op: ops.AddColumnOp, subject: str) -> str:
     """Make the column optional if its old rows cannot have a value."""
     column = op.column
-    if column.nullable or column.server_default is not None:
+    if isinstance(column.server_default, sa.Computed):
+        return f"{subject} is computed anew."
+    if column.server_default is not None:
+        return f"{subject} comes back with its default, its values are gone."
+    if column.nullable:
         return f"{subject} comes back empty, its values are gone."
     op.column = _optional(column)
     return f"{subject} comes back optional and empty, its values are gone; it was required."

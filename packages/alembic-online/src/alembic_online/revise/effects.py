@@ -1,5 +1,6 @@
 """The lock an operation takes and the work it does, as `alembic upgrade` carries it out."""
 
+import re
 from typing import Any, NamedTuple
 
 from alembic.operations import ops
@@ -9,6 +10,8 @@ from alembic_postgresql_enum.operations.create_enum import CreateEnumOp
 from alembic_postgresql_enum.operations.drop_enum import DropEnumOp
 from alembic_postgresql_enum.operations.sync_enum_values import SyncEnumValuesOp
 
+from alembic_online.revise.enum_renames import RenameMember, RenameType
+from alembic_online.revise.numbering import ChangeNumbering
 from alembic_online.revise.obstacles import obstacle
 from alembic_online.revise.operations import (
     AlterSequence,
@@ -42,6 +45,8 @@ def effect_of(context: MigrationContext, op: Any, *, is_new: bool) -> Effect:
         return Effect(what, "", "")  # SQLite locks the whole database, whatever it does
     if is_new:
         return Effect(what, *_COST_OF_NEW.get(type(op), (_NO_LOCK, "the table is new")))
+    if isinstance(op, ops.AlterColumnOp) and _changes(op) == ["comment"]:
+        return Effect(what, _EVERYBODY, "an instant")
     if isinstance(op, ops.AddColumnOp | ops.AlterColumnOp):
         return Effect(what, _NOBODY, _column_work(context, op))
     return Effect(what, *_COSTS.get(type(op), (_NOBODY, _INSTANT)))
@@ -60,8 +65,12 @@ _COST_OF_NEW = {ops.CreateForeignKeyOp: (_READERS, "an instant, the table is new
 
 _COSTS: dict[type, tuple[str, str]] = {
     RenameConstraint: (_EVERYBODY, "an instant"),
+    RenameType: (_NO_LOCK, "an instant"),
+    RenameMember: (_NO_LOCK, "an instant"),
     AlterSequence: (_READERS, "an instant"),
     ops.ExecuteSQLOp: (_NO_LOCK, "an instant"),
+    ops.CreateTableCommentOp: (_EVERYBODY, "an instant"),
+    ops.DropTableCommentOp: (_EVERYBODY, "an instant"),
     ops.CreateIndexOp: (_EVERYBODY, _READS),
     ops.DropIndexOp: (_EVERYBODY, "an instant"),
     ops.CreateUniqueConstraintOp: (_NOBODY, f"an instant, after an index: {_READS}"),
@@ -77,8 +86,14 @@ _WORDS: dict[type, str] = {
     RenameTable: "rename table {table} to {op.new_table_name}",
     RenameColumn: "rename column {table}.{op.column_name} to {op.modify_name}",
     RenameConstraint: "rename {op.old} to {op.new}",
+    RenameType: "rename type {op.names[0]} to {op.new}",
+    RenameMember: "rename member {op.names[0]} to {op.new}",
+    ChangeNumbering: "alter column {table}.{op.column_name}: numbering",
     AlterSequence: "alter sequence {op.sequence}: type",
     ops.ExecuteSQLOp: "{op.sqltext}",
+    ops.CreateTableCommentOp: "comment table {table}",
+    ops.DropTableCommentOp: "drop comment of table {table}",
+    ops.CreatePrimaryKeyOp: "add primary key {op.constraint_name}",
     ops.CreateTableOp: "create table {table}",
     ops.DropTableOp: "drop table {table}",
     ops.AddColumnOp: "add column {table}.{op.column.name}",
@@ -100,9 +115,15 @@ _WORDS: dict[type, str] = {
 def words_of(op: Any) -> str:
     """Return such as "add column user.phone"."""
     schema, table = table_of(op)
-    words = next((_WORDS[kind] for kind in type(op).__mro__ if kind in _WORDS), type(op).__name__)
+    words = next((_WORDS[kind] for kind in type(op).__mro__ if kind in _WORDS), _spelt(op))
     changes = ", ".join(_changes(op)) if isinstance(op, ops.AlterColumnOp) else ""
     return words.format(op=op, table=label(schema, table or ""), changes=changes)
+
+
+def _spelt(op: Any) -> str:
+    """Return such as "create exclude constraint table": what other libraries have made."""
+    words = re.findall("[A-Z][a-z]*", type(op).__name__.removesuffix("Op"))
+    return " ".join([*map(str.lower, words), "{table}"]).strip()
 
 
 def _changes(op: ops.AlterColumnOp) -> list[str]:
@@ -113,4 +134,6 @@ def _changes(op: ops.AlterColumnOp) -> list[str]:
         changes.append("optional" if op.modify_nullable else "required")
     if op.modify_server_default is not False:
         changes.append("default")
-    return changes or ["comment"]
+    if op.modify_comment is not False:
+        changes.append("comment")
+    return changes

@@ -1,4 +1,4 @@
-"""The copy of the models' tables that is compared: names, defaults and cycles completed."""
+"""The copy of the models' tables that is compared: names, cycles and defaults completed."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,7 +7,8 @@ import sqlalchemy as sa
 from alembic.util import CommandError
 from sqlalchemy.schema import sort_tables_and_constraints
 
-from alembic_online.revise.defaults import database_default
+from alembic_online.revise.defaults import UnusableDefaultError, database_default
+from alembic_online.revise.walking import label
 
 # What PostgreSQL itself calls a constraint that has no name: a downgrade can drop it by that.
 POSTGRESQL_NAMES = {
@@ -16,15 +17,28 @@ POSTGRESQL_NAMES = {
 }
 
 
-def completed_metadata(sources: Sequence[sa.MetaData], dialect: sa.Dialect) -> sa.MetaData:
-    """Copy the tables, with a database default wherever the model has a scalar one."""
+def completed_metadata(sources: Sequence[sa.MetaData]) -> sa.MetaData:
+    """Copy the tables, so that the models stay as they are."""
     copy = _united(sources)
     _break_cycles(copy)
-    for table in copy.tables.values():
+    return copy
+
+
+def complete_defaults(metadata: sa.MetaData, dialect: sa.Dialect) -> None:
+    """Give each column a database default whose model has a scalar one.
+
+    It runs the application's types, so it is for the moment in which defaults are compared.
+    """
+    problems = []
+    for table in metadata.tables.values():
         for column in table.columns:
             if column.server_default is None and not column.primary_key:
-                column.server_default = database_default(column, dialect)
-    return copy
+                try:
+                    column.server_default = database_default(column, dialect)
+                except UnusableDefaultError as error:
+                    problems.append(f"{label(table.schema, table.name, column.name)}: {error}")
+    if problems:
+        raise CommandError("\n".join(problems))
 
 
 def _united(sources: Sequence[sa.MetaData]) -> sa.MetaData:

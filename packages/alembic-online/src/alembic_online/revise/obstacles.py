@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from alembic.operations import ops
 from alembic.runtime.migration import MigrationContext
 
-from alembic_online.revise.counting import amount, count
+from alembic_online.revise.counting import Count, amount, count
 
 
 def obstacle(context: MigrationContext, op: Any) -> str:
@@ -14,7 +14,7 @@ def obstacle(context: MigrationContext, op: Any) -> str:
     if isinstance(op, ops.AlterColumnOp) and op.modify_nullable is False:
         table = sa.table(op.table_name, schema=op.schema)
         empty = count(context, table, sa.column(op.column_name).is_(None))
-        return f" (STOPS: {amount(empty, 'row')} without a value)" if empty else ""
+        return _stops(empty, "row", "without a value")
     if isinstance(op, ops.CreateUniqueConstraintOp):
         return _duplicates(context, op.schema, op.table_name, op.columns)
     if isinstance(op, ops.CreateIndexOp) and op.unique:
@@ -34,5 +34,10 @@ def _duplicates(context: MigrationContext, schema: str | None, table: str, colum
         .having(sa.func.count() > 1)
         .subquery("duplicates")
     )
-    number = count(context, groups)
-    return f" (STOPS: {amount(number, 'value')} more than once)" if number else ""
+    return _stops(count(context, groups), "value", "more than once")
+
+
+def _stops(counted: Count, noun: str, which: str) -> str:
+    if counted.number is None:
+        return f" (NOT COUNTED: {noun}s {which}, {counted.problem})"
+    return f" (STOPS: {amount(counted, noun)} {which})" if counted.number else ""

@@ -1,5 +1,6 @@
 """The options of `context.configure()` that make autogenerate careful."""
 
+import logging
 from collections.abc import Sequence
 from importlib.util import find_spec
 from typing import Any
@@ -8,7 +9,7 @@ import alembic_postgresql_enum  # noqa: F401  # teaches autogenerate about enum 
 from alembic.runtime.plugins import Plugin
 from sqlalchemy import Dialect, MetaData
 
-from alembic_online.revise import checks, comparing
+from alembic_online.revise import checks, comparing, uncompared, unmanaged
 from alembic_online.revise.models import completed_metadata
 from alembic_online.revise.rendering import render_item
 from alembic_online.revise.review import SOURCES, review
@@ -16,7 +17,7 @@ from alembic_online.revise.review import SOURCES, review
 # New and removed CHECKs; Alembic 1.18 does not see them.
 _CHECKS_BY_NAME = ["alembic.ext.checkconstraint_byname"] if find_spec("alembic.ext") else []
 
-for _comparators in (checks, comparing):
+for _comparators in (checks, comparing, unmanaged):
     Plugin.setup_plugin_from_module(_comparators, _comparators.__name__)
 
 
@@ -27,17 +28,23 @@ def autogenerate_options(
 
     The models stay as they are: what autogenerate compares with the database is a completed copy.
     """
+    if dialect.name != "postgresql":  # where this library says on each call that it does nothing
+        logging.getLogger("alembic.alembic_postgresql_enum").setLevel(logging.ERROR)
     sources = [metadata] if isinstance(metadata, MetaData) else [*metadata]
-    completed = completed_metadata(sources, dialect)
+    completed = completed_metadata(sources)
     schemas = {table.schema for table in completed.tables.values()}
+    beside = unmanaged.Unmanaged(completed)
 
-    def include_name(name: str | None, kind: str, _: Any) -> bool:
-        """Leave the schemas alone that no model lives in."""
-        return kind != "schema" or name is None or name in schemas
+    def include_name(name: str | None, kind: str, parents: Any) -> bool:
+        """Leave the schemas alone that no model lives in, and what is not managed."""
+        is_foreign = kind == "schema" and name is not None and name not in schemas
+        return not is_foreign and beside.includes(name, kind, parents)
 
     return {
         "target_metadata": completed,
         SOURCES: sources,
+        unmanaged.OPTION: beside,
+        uncompared.OPTION: {},
         "include_schemas": True,
         "include_name": include_name,
         "render_item": render_item,
@@ -50,5 +57,6 @@ def autogenerate_options(
             *_CHECKS_BY_NAME,
             checks.__name__,
             comparing.__name__,
+            unmanaged.__name__,
         ],
     }

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from alembic.operations import ops
 from alembic_postgresql_enum.operations.add_enum_values import AddEnumValuesOp
 
+from alembic_online.revise.enum_renames import RenameMember, RenameType
 from alembic_online.revise.operations import RenameColumn, RenameConstraint, RenameTable
 from alembic_online.revise.walking import each, table_of
 
@@ -26,7 +27,7 @@ def settle_order(upgrade: ops.UpgradeOps) -> None:
 def _turn(op: ops.MigrateOperation) -> int:
     """Have renames first, as all else uses the new names; then members that defaults may use."""
     inner = op.ops[0] if isinstance(op, ops.ModifyTableOps) and op.ops else op
-    if isinstance(inner, RenameTable | RenameColumn | RenameConstraint):
+    if isinstance(inner, RenameTable | RenameColumn | RenameConstraint | RenameType | RenameMember):
         return 0
     return 1 if isinstance(op, AddEnumValuesOp) else 2
 

@@ -14,7 +14,7 @@ def files_of(read: Iterable[sa.MetaData]) -> list[str]:
     return sorted({file for file, table in _tables() if table.metadata in known})
 
 
-def matching(read: Iterable[sa.MetaData]) -> str:
+def matching(read: Iterable[sa.MetaData], *, is_partial: bool) -> str:
     """Say that the models are as the database is, which ones, and which do not count."""
     known = [*read]
     files = files_of(known)
@@ -22,9 +22,10 @@ def matching(read: Iterable[sa.MetaData]) -> str:
     ignored = sorted(
         {(file, table.key) for file, table in _tables() if table.metadata not in known}
     )
+    how = "as far as it was compared" if is_partial else "already"
     return "\n".join(
         [
-            f"The database already matches the models{where}: no revision is needed.",
+            f"The database {how} matches the models{where}: no revision is needed.",
             *(
                 f"Table {name} of {file} was ignored: its Base has a metadata of its own. List that"
                 " in env.py: target_metadata = [..., Base.metadata]"

@@ -10,14 +10,21 @@ from alembic.operations import ops
 from alembic.runtime.migration import MigrationContext
 from alembic.util import CommandError
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.sql.compiler import IdentifierPreparer
 
 from alembic_online.revise.answers import Answers
 from alembic_online.revise.counting import connection_of
+from alembic_online.revise.enum_renames import (
+    RenameMember,
+    RenameType,
+    gone_and_new_members,
+    gone_and_new_types,
+)
 from alembic_online.revise.followers import renamed_followers
 from alembic_online.revise.operations import RenameColumn, RenameConstraint, RenameTable
 from alembic_online.revise.walking import label
 
-Rename = RenameColumn | RenameTable
+Rename = RenameColumn | RenameTable | RenameType | RenameMember
 
 
 def with_renames(
@@ -36,6 +43,8 @@ def remark(rename: Rename) -> str:
     if isinstance(rename, RenameTable):
         old = label(rename.schema, rename.table_name)
         new = rename.new_table_name
+    elif isinstance(rename, RenameType | RenameMember):
+        old, new = rename.names
     else:
         old = label(rename.schema, rename.table_name, rename.column_name)
         new = str(rename.modify_name)
@@ -45,9 +54,8 @@ def remark(rename: Rename) -> str:
 def _next_rename(
     context: MigrationContext, upgrade: ops.UpgradeOps, answers: Answers
 ) -> Rename | None:
-    candidates = sorted(
-        [*_tables(upgrade), *_columns(context, upgrade)], key=lambda candidate: candidate[:2]
-    )
+    found = (*_tables(upgrade), *_columns(context, upgrade), *_enums(context, upgrade))
+    candidates = sorted(found, key=lambda candidate: candidate[:2])
     for candidate in candidates:  # what the command line says comes first
         if answers.is_given("rename", f"{candidate.old}:{candidate.name}"):
             return candidate.rename
@@ -110,6 +118,18 @@ def _columns(context: MigrationContext, upgrade: ops.UpgradeOps) -> Iterator[Can
                     )
 
 
+def _enums(context: MigrationContext, upgrade: ops.UpgradeOps) -> Iterator[Candidate]:
+    for type_, looks_alike in gone_and_new_types(context, upgrade):
+        old, name = type_.names
+        new, in_python = label(type_.type_schema, name), f'sa.Enum(..., name="{type_.old}")'
+        yield Candidate(old, new, name, type_, looks_alike, in_python)
+    for member, looks_alike in gone_and_new_members(context, upgrade):
+        old, name = member.names
+        new = label(member.type_schema, member.type_name, name)
+        in_python = f"{member.old} = ...; {name} = {member.old}  # two names of one member"
+        yield Candidate(old, new, name, member, looks_alike, in_python)
+
+
 def _compared_after(context: MigrationContext, renames: list[Rename]) -> ops.UpgradeOps:
     """See what else differs once the renames are done."""
     with done(context, renames) as followers:
@@ -132,21 +152,25 @@ def done(context: MigrationContext, renames: list[Rename]) -> Iterator[list[Rena
     with connection.begin_nested() as savepoint:
         for rename in renames:
             _rename(connection, rename)
-        yield renamed_followers(connection, context.opts["target_metadata"], renames)
+        moved = [each for each in renames if isinstance(each, RenameColumn | RenameTable)]
+        yield renamed_followers(connection, context.opts["target_metadata"], moved)
         savepoint.rollback()
 
 
 def _rename(connection: sa.Connection, rename: Rename) -> None:
-    preparer = connection.dialect.identifier_preparer
-    table = preparer.format_table(sa.table(rename.table_name, schema=rename.schema))
-    if isinstance(rename, RenameTable):
-        change = f"RENAME TO {preparer.quote(rename.new_table_name)}"
-    else:
-        old, new = rename.column_name, rename.modify_name or ""
-        change = f"RENAME COLUMN {preparer.quote(old)} TO {preparer.quote(new)}"
     try:
         if connection.dialect.name == "postgresql":
             connection.execute(sa.text("SET LOCAL lock_timeout = '2s'"))
-        connection.exec_driver_sql(f"ALTER TABLE {table} {change}")
+        connection.exec_driver_sql(_sql(connection.dialect.identifier_preparer, rename))
     except DBAPIError as error:
         raise CommandError(f"cannot try the rename in this database: {error.orig}") from error
+
+
+def _sql(preparer: IdentifierPreparer, rename: Rename) -> str:
+    if isinstance(rename, RenameType | RenameMember):
+        return rename.sql(preparer)
+    table = preparer.format_table(sa.table(rename.table_name, schema=rename.schema))
+    if isinstance(rename, RenameTable):
+        return f"ALTER TABLE {table} RENAME TO {preparer.quote(rename.new_table_name)}"
+    old, new = preparer.quote(rename.column_name), preparer.quote(rename.modify_name or "")
+    return f"ALTER TABLE {table} RENAME COLUMN {old} TO {new}"

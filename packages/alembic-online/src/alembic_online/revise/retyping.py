@@ -9,6 +9,7 @@ from sqlalchemy.exc import DBAPIError
 
 from alembic_online.revise.answers import Answers
 from alembic_online.revise.counting import amount, count, rows_of
+from alembic_online.revise.lossless import is_lossless
 from alembic_online.revise.trial import reason, trouble
 from alembic_online.revise.walking import label
 
@@ -54,17 +55,13 @@ def _changed_values(context: MigrationContext, op: ops.AlterColumnOp) -> str:
     new: Any = op.modify_type
     column = sa.column(op.column_name, old)
     changed = sa.cast(sa.cast(column, new), old).is_distinct_from(column)
-    number = count(context, sa.table(op.table_name, schema=op.schema), changed)
-    if number:
-        return f", and changes {amount(number, 'value')}"
+    counted = count(context, sa.table(op.table_name, schema=op.schema), changed)
+    if counted.is_of_rows:
+        return f", and STOPS, since values do not fit: {counted.problem}"
+    if counted.number is None or counted.number:
+        return f", and changes {amount(counted, 'value')}"
     # None here, but this database need not have what another has.
-    return "" if _widens(old, new) else ", and may round or cut values"
-
-
-def _widens(old: Any, new: Any) -> bool:
-    """Tell whether every integer of the old type is one of the new; SmallInteger is an Integer."""
-    is_wider = isinstance(new, sa.BigInteger) or isinstance(old, sa.SmallInteger)
-    return isinstance(old, sa.Integer) and isinstance(new, sa.Integer) and is_wider
+    return "" if is_lossless(old, new) else ", and may round or cut values"
 
 
 def shrunk_length(op: ops.AlterColumnOp) -> int | None:

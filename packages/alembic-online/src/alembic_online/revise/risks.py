@@ -6,12 +6,15 @@ from typing import Any
 import sqlalchemy as sa
 from alembic.operations import ops
 from alembic.runtime.migration import MigrationContext
+from alembic_postgresql_enum import ColumnType, TableReference
 from alembic_postgresql_enum.operations.sync_enum_values import SyncEnumValuesOp
+from sqlalchemy.dialects import postgresql
 
 from alembic_online.revise.adding import review_added_column, review_defaults
 from alembic_online.revise.answers import Answers
 from alembic_online.revise.counting import amount, count
 from alembic_online.revise.retyping import review_altered_column
+from alembic_online.revise.unmanaged import advice
 from alembic_online.revise.walking import each, label
 
 
@@ -28,7 +31,8 @@ def _drop_table(context: MigrationContext, op: ops.DropTableOp, answers: Answers
     rows = count(context, sa.table(op.table_name, schema=op.schema))
     lost = amount(rows, "row")
     effect = f"drops the table and its data ({lost}), and breaks app versions that still use it"
-    answers.allow("drop", label(op.schema, op.table_name), effect)
+    subject = label(op.schema, op.table_name)
+    answers.allow("drop", subject, effect, advice(subject))
 
 
 def _drop_column(context: MigrationContext, op: ops.DropColumnOp, answers: Answers) -> None:
@@ -39,15 +43,15 @@ def _drop_column(context: MigrationContext, op: ops.DropColumnOp, answers: Answe
     )
     lost = amount(values, "value")
     effect = f"drops the column and its data ({lost}), and breaks app versions that still read it"
-    answers.allow("drop", label(op.schema, op.table_name, op.column_name), effect)
+    subject = label(op.schema, op.table_name, op.column_name)
+    answers.allow("drop", subject, effect, advice(subject))
 
 
 def _sync_enum(context: MigrationContext, op: SyncEnumValuesOp, answers: Answers) -> None:
     gone = [value for value in op.old_values if value not in op.new_values]
     for reference in op.affected_columns:
         table = sa.table(reference.table_name, schema=reference.table_schema)
-        column = sa.cast(sa.column(reference.column_name), sa.Text)
-        used = amount(count(context, table, column.in_(gone)), "row")
+        used = amount(count(context, table, _holds(reference, gone)), "row")
         schema = reference.table_schema
         default = context.dialect.default_schema_name
         subject = label(
@@ -58,6 +62,14 @@ def _sync_enum(context: MigrationContext, op: SyncEnumValuesOp, answers: Answers
             " it and must be changed before), and rewrites the whole table"
         )
         answers.allow("rewrite", subject, effect)
+
+
+def _holds(reference: TableReference, members: list[str]) -> sa.ColumnElement[bool]:
+    column: sa.ColumnClause[Any] = sa.column(reference.column_name)
+    if reference.column_type is ColumnType.ARRAY:
+        texts = postgresql.ARRAY(sa.Text)
+        return sa.cast(column, texts).bool_op("&&")(sa.cast(members, texts))
+    return sa.cast(column, sa.Text).in_(members)
 
 
 _ASSESSMENTS: dict[type, Callable[[MigrationContext, Any, Answers], None]] = {

@@ -58,6 +58,21 @@ def trouble(context: MigrationContext, op: ops.AddColumnOp | ops.AlterColumnOp) 
     return REBUILDS if indexes != new_indexes[: len(indexes)] else None
 
 
+def is_refused_back(context: MigrationContext, op: ops.AlterColumnOp) -> bool:
+    """Tell whether PostgreSQL refuses the old type to the column that has got its new one."""
+    connection = connection_of(context)
+    back = op.reverse()
+    back.kw.pop("postgresql_using", None)
+    with empty_copy(connection, sa.table(op.table_name, schema=op.schema)):
+        _change(context, op)
+        try:
+            with connection.begin_nested():
+                _change(context, back)
+        except DBAPIError:
+            return True
+    return False
+
+
 def _is_harmless(op: ops.AddColumnOp | ops.AlterColumnOp) -> bool:
     """Spare the trial, in which the enum type of a new column might not be there yet."""
     if isinstance(op, ops.AlterColumnOp):

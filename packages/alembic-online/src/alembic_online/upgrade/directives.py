@@ -46,9 +46,13 @@ def _resumable(directive: Directive, plain: Plain) -> Plain:
         run.concerned = _tables_of(operation)
         if run.journal is None:
             return directive(step, operation)
-        return run.journal.once(
+        result = run.journal.once(
             operation, lambda: directive(step, operation), lambda: _result(step, operation)
         )
+        if run.journal.owes:
+            with step.outside_transaction():
+                pass  # what was done concurrently has to be on record before the next step fails
+        return result
 
     return invoke
 

@@ -55,7 +55,7 @@ class Journal:
         self._written: Interrupted | None = None
         self._seen = 0  # how many operations of the revision came by
         self._resumed_at: int | None = None
-        self._performing = False
+        self._performing = self._committed = False
         sa.event.listen(connection, "commit", self._write)
 
     def read(self) -> Interrupted | None:
@@ -86,7 +86,7 @@ class Journal:
         if self._seen <= len(self._entry.done):
             self._expect(describe(operation), self._entry.done[self._seen - 1])
             return skip()
-        self._performing = True
+        self._performing, self._committed = True, False
         try:
             result = perform()
         finally:
@@ -95,6 +95,12 @@ class Journal:
         if is_autocommit(self._connection):
             self._write(self._connection)
         return result
+
+    @property
+    def owes(self) -> bool:
+        """Tell whether a step that has committed some of itself is not on record yet."""
+        is_known = self._entry is None or self._entry == self._written
+        return self._committed and not is_known and not self._performing
 
     @property
     def resuming(self) -> bool:
@@ -147,6 +153,7 @@ class Journal:
 
     def _write(self, connection: sa.Connection) -> None:
         """Before each commit, so that the entry is true whatever happens next."""
+        self._committed = True
         if self._entry and self._entry != self._written:
             self._table.comment = self._entry.comment()
             connection.execute(SetTableComment(self._table))

@@ -18,7 +18,7 @@ from alembic_online.upgrade.directives import OPTION, register
 from alembic_online.upgrade.enums import make_rerunnable
 from alembic_online.upgrade.journal import Journal
 from alembic_online.upgrade.patience import Patience
-from alembic_online.upgrade.refusal import RowsRefuseError
+from alembic_online.upgrade.refusal import RowsRefuseError, refusal_in
 from alembic_online.upgrade.step import LOCK_TIMEOUT, Run
 from alembic_online.upgrade.steps import Steps
 from alembic_online.upgrade.turn import offline_turn, take_turn
@@ -75,7 +75,8 @@ def _run_owned(context: Context, connection: sa.Connection, options: dict[str, A
 
 
 def _run_plainly(context: Context, connection: sa.Connection, options: dict[str, Any]) -> None:
-    context.configure(connection=connection, transaction_per_migration=True, **options)
+    with _unlogged():
+        context.configure(connection=connection, transaction_per_migration=True, **options)
     with explaining_old_database(context.get_context()), context.begin_transaction():
         context.run_migrations()
 
@@ -98,7 +99,8 @@ def _run_online(context: Context, connection: sa.Connection, options: dict[str, 
     }
     with _explained(connection, journal):
         take_turn(connection, command)
-        context.configure(connection=connection, transaction_per_migration=True, **options)
+        with _unlogged():
+            context.configure(connection=connection, transaction_per_migration=True, **options)
         _try_until_done(context, connection, options[OPTION])
 
 
@@ -121,7 +123,8 @@ def _try_until_done(context: Context, connection: sa.Connection, run: Run) -> No
 def _explained(connection: sa.Connection, journal: Journal) -> Iterator[None]:
     """Say what state a failure leaves, where the error itself does not."""
     try:
-        yield
+        with _in_a_sentence():
+            yield
     except RowsRefuseError as error:
         connection.rollback()
         if journal.is_untouched():
@@ -137,6 +140,19 @@ def _explained(connection: sa.Connection, journal: Journal) -> Iterator[None]:
             f"The connection to the database was lost ({error.__cause__ or error}).\n"
             "Run the command again: it goes on from where it stopped."
         ) from error
+
+
+@contextmanager
+def _in_a_sentence() -> Iterator[None]:
+    """Say what rows do not allow without a traceback, whichever library has raised it."""
+    try:
+        yield
+    except CommandError:
+        raise
+    except Exception as error:
+        if refused := refusal_in(error):
+            raise refused from error
+        raise
 
 
 def _write_sql(context: Context, engine: sa.Engine, options: dict[str, Any]) -> None:
@@ -159,7 +175,7 @@ def _write_sql(context: Context, engine: sa.Engine, options: dict[str, Any]) -> 
 
 @contextmanager
 def _unlogged() -> Iterator[None]:
-    """Let Alembic announce its context once, though it takes two to learn what was asked of it."""
+    """Spare the reader the class that Alembic has chosen for the database, each time twice."""
     log = logging.getLogger("alembic.runtime.migration")
     before, log.disabled = log.disabled, True
     try:

@@ -28,7 +28,7 @@ class Steps:
             if found:
                 log.warning("the %s was interrupted: finishing it first", found)
                 if not self._begins_with(found, heads, context):
-                    step = _step(found, context)
+                    step = _step(found, context, heads)
                     self._journal.begin(step)
                     yield step
                     heads = context.get_current_heads()
@@ -53,15 +53,28 @@ class Steps:
         return bool(steps) and str(Interrupted.of(steps[0])) == str(found)
 
 
-def _step(interrupted: Interrupted, context: MigrationContext) -> RevisionStep:
+def _step(
+    interrupted: Interrupted, context: MigrationContext, heads: tuple[str, ...]
+) -> RevisionStep:
     script = context.script
     if script is None:
         raise CommandError("a script directory is needed to finish a revision")
     try:
         revision = script.get_revision(interrupted.revision)
     except CommandError as error:
-        raise CommandError(
-            f"The {interrupted} is half done, and its file is not here: run this command"
-            " from the version of the code that has it."
-        ) from error
+        raise CommandError(_without_file(interrupted, heads)) from error
     return RevisionStep(script.revision_map, revision, interrupted.direction == "upgrade")
+
+
+def _without_file(interrupted: Interrupted, heads: tuple[str, ...]) -> str:
+    """Say both ways out: the file comes back, or its steps are undone by hand."""
+    is_upgrade = interrupted.direction == "upgrade"
+    before = " ".join(heads) or "base"
+    return (
+        f"The {interrupted} is half done, and its file is not here: run this command"
+        " from the version of the code that has it.\n"
+        f"If the file was deleted for good, undo by hand what is done"
+        f" ({', '.join(interrupted.done) or 'at most its first step'}), then run"
+        f" `alembic stamp --purge {before if is_upgrade else 'REVISION'}`"
+        + ("" if is_upgrade else " with the revision that the database is then at")
+    )

@@ -17,9 +17,12 @@ T = TypeVar("T")
 
 # Of the sessions of other roles only the pid is shown, unless ours is in pg_read_all_stats.
 _SESSION = r"""
-    format('pid %s, %s, in a transaction for %s s: %s', a.pid, coalesce(state, backend_type),
-           extract(epoch FROM clock_timestamp() - xact_start)::int,
-           left(regexp_replace(query, '\s+', ' ', 'g'), 80))
+    CASE WHEN query = '<insufficient privilege>'
+        THEN format('pid %s, of role %s: pg_read_all_stats may see more', a.pid, usename)
+        ELSE format('pid %s, %s%s: %s', a.pid, coalesce(state, backend_type),
+            ', in a transaction for '
+                || extract(epoch FROM clock_timestamp() - xact_start)::int || ' s',
+            left(regexp_replace(query, '\s+', ' ', 'g'), 80)) END
 """
 _HOLDERS = f"""
     SELECT {_SESSION} FROM pg_stat_activity AS a JOIN (
