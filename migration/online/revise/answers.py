@@ -6,7 +6,7 @@ from typing import NoReturn
 
 from alembic.util import CommandError
 
-VERBS = ("rename", "drop", "shrink", "rewrite", "fill")
+VERBS = ("rename", "drop", "shrink", "rewrite", "fill", "zone")
 
 
 class Answers:
@@ -25,10 +25,10 @@ class Answers:
         self._used.add((verb, subject))
         return (verb, subject) in self._given
 
-    def filling(self, subject: str) -> str | None:
-        """Return VALUE of `-x fill=subject:VALUE`."""
-        for verb, text in self._given:
-            if verb == "fill" and text.startswith(f"{subject}:"):
+    def given(self, verb: str, subject: str) -> str | None:
+        """Return VALUE of `-x verb=subject:VALUE`."""
+        for found, text in self._given:
+            if found == verb and text.startswith(f"{subject}:"):
                 self._used.add((verb, text))
                 return text.removeprefix(f"{subject}:")
         return None

@@ -1,4 +1,4 @@
-"""The operations that autogenerate does not have: renames, and remarks in the file."""
+"""The operations that autogenerate does not have: renames, conversions, remarks in the file."""
 
 from dataclasses import dataclass
 from textwrap import wrap
@@ -19,6 +19,20 @@ class RenameColumn(ops.AlterColumnOp):
         return RenameColumn(
             self.table_name, self.modify_name, modify_name=self.column_name, schema=self.schema
         )
+
+
+class ConvertColumn(ops.AlterColumnOp):
+    """`op.alter_column(type_=..., postgresql_using=...)`, which knows its way back."""
+
+    using = ""
+    using_back = ""
+
+    def reverse(self) -> "ConvertColumn":
+        back = super().reverse()
+        assert isinstance(back, ConvertColumn)  # noqa: S101  # its own class
+        back.using, back.using_back = self.using_back, self.using
+        back.kw["postgresql_using"] = back.using
+        return back
 
 
 class RenameTable(ops.RenameTableOp):
@@ -71,6 +85,15 @@ class Remark(ops.MigrateOperation):
     """A comment in the revision file."""
 
     text: str
+
+
+_alembics_alter = renderers.dispatch(ops.AlterColumnOp)
+
+
+@renderers.dispatch_for(ConvertColumn)
+def _render_convert_column(context: AutogenContext, op: ConvertColumn) -> str:
+    rendered: str = _alembics_alter(context, op)
+    return f"{rendered.removesuffix(')')}, postgresql_using={op.using!r})"
 
 
 @renderers.dispatch_for(ops.RenameTableOp)

@@ -9,6 +9,7 @@ from sqlalchemy.exc import DBAPIError
 
 from migration.online.revise.answers import Answers
 from migration.online.revise.counting import amount, count, rows_of
+from migration.online.revise.operations import ConvertColumn
 from migration.online.revise.trial import reason, trouble
 from migration.online.revise.walking import label
 
@@ -33,6 +34,8 @@ def review_altered_column(
             f"{subject}: {change} needs more than a new type, PostgreSQL says:"
             f" {reason(error)}.\n{EXPAND_CONTRACT}"
         )
+        return
+    if isinstance(op, ConvertColumn):  # its answer says all
         return
     if (length := shrunk_length(op)) is not None:
         value = sa.func.char_length(sa.column(op.column_name))

@@ -29,6 +29,7 @@ from migration.online.revise.schemas import create_schemas
 from migration.online.revise.sequences import widen_sequences
 from migration.online.revise.shrinking import check_before_shrinking
 from migration.online.revise.walking import each
+from migration.online.revise.zones import settle_zones
 
 
 def review(
@@ -51,6 +52,7 @@ def review(
     upgrade, renames = with_renames(context, upgrade, answers)
     script.upgrade_ops = upgrade
     settle_order(upgrade)
+    settle_zones(context, upgrade, answers)
     with done(context, renames), types_created(context, upgrade):
         review_risks(context, upgrade, answers)
         _complete(context, upgrade, downgrade)
