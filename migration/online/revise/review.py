@@ -28,6 +28,8 @@ from migration.online.revise.risks import review_risks
 from migration.online.revise.schemas import create_schemas
 from migration.online.revise.sequences import widen_sequences
 from migration.online.revise.shrinking import check_before_shrinking
+from migration.online.revise.swapping import swap_what_is_redefined
+from migration.online.revise.turns import take_turns
 from migration.online.revise.walking import each
 from migration.online.revise.zones import settle_zones
 
@@ -82,6 +84,7 @@ def _complete(
             op.kw.pop("autoincrement", None)  # MySQL's; the others warn about it
     settle_enum_columns(upgrade, context.dialect.default_schema_name)
     if context.dialect.name == "postgresql":
+        take_turns(upgrade)
         separate_circular_keys(upgrade)
         widen_sequences(context, upgrade)
     complete_downgrade(upgrade, downgrade)
@@ -89,6 +92,7 @@ def _complete(
     for side in (upgrade, downgrade):
         drop_indexes_with_their_table(side)
         if context.dialect.name == "postgresql":
+            swap_what_is_redefined(side)
             check_before_shrinking(side, context.dialect.identifier_preparer)
     if context.dialect.name == "postgresql":
         create_schemas(context, upgrade)

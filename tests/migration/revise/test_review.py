@@ -54,12 +54,12 @@ def test_plan_tells_locks_rewrites_and_rows(project: Project) -> None:
     plan = [" ".join(line.split()) for line in project.output.splitlines()]
     assert plan[: plan.index("In this database user has 2 rows.")] == [
         "This revision will",
-        "create table item no lock the table is new",
-        "create index ix_item_owner_id no lock the table is new",
         "add column user.is_active ACCESS EXCLUSIVE an instant, no rewrite",
         "add column user.key ACCESS EXCLUSIVE REWRITES the table",
-        "drop constraint uq_user_email ACCESS EXCLUSIVE an instant, no rewrite",
         f"create index ix_user_email SHARE UPDATE EXCLUSIVE {reading}",
+        "create table item no lock the table is new",
+        "create index ix_item_owner_id no lock the table is new",
+        "drop constraint uq_user_email ACCESS EXCLUSIVE an instant, no rewrite",
     ]
 
 
