@@ -6,6 +6,7 @@ import sqlalchemy as sa
 from sqlalchemy.schema import sort_tables_and_constraints
 
 from migration.online.revise.defaults import database_default
+from migration.online.revise.plain_checks import make_checks_plain
 
 # What PostgreSQL itself calls a constraint that has no name: a downgrade can drop it by that.
 POSTGRESQL_NAMES = {
@@ -22,6 +23,7 @@ def completed_metadata(metadata: sa.MetaData, dialect: sa.Dialect) -> sa.MetaDat
         table.to_metadata(copy)
     _break_cycles(copy)
     for table in copy.tables.values():
+        make_checks_plain(table, dialect)
         for column in table.columns:
             if column.server_default is None and not column.primary_key:
                 column.server_default = database_default(column, dialect)
