@@ -154,12 +154,14 @@ def _columns(item: Any, dialect: sa.Dialect) -> Iterator[str]:
     """Yield the columns, and every word of an expression, which may be one."""
     for column in getattr(item, "columns", ()):
         yield column.name
-    expressions = (
-        item.expressions if isinstance(item, sa.Index) else [getattr(item, "sqltext", None)]
-    )
-    for expression in expressions:
+    options = dict(getattr(item, "dialect_kwargs", {}))
+    yield from options.get("postgresql_include") or ()
+    expressions = [getattr(item, "sqltext", None), options.get("postgresql_where")]
+    for expression in [*expressions, *getattr(item, "expressions", ())]:
         if isinstance(expression, sa.ClauseElement):
             yield from re.findall(r"\w+", sql_text(expression, dialect))
+        elif isinstance(expression, str):
+            yield from re.findall(r"\w+", expression)
 
 
 def _parts(item: Any) -> list[Any]:
