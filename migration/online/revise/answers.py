@@ -6,7 +6,7 @@ from typing import NoReturn
 
 from alembic.util import CommandError
 
-VERBS = ("rename", "drop", "shrink", "rewrite", "fill", "zone")
+VERBS = ("rename", "drop", "shrink", "rewrite", "fill", "zone", "break")
 
 
 class Answers:
@@ -97,7 +97,12 @@ _HEAD = "this change needs an answer before it can be a migration"
 _FOOT = (
     "Nothing was written. Pass -x before the command: alembic -x ANSWER revision --autogenerate ..."
 )
-_HEADINGS = {"drop": "DESTRUCTIVE", "shrink": "DESTRUCTIVE", "rewrite": "BLOCKING"}
+_HEADINGS = {
+    "drop": "DESTRUCTIVE",
+    "shrink": "DESTRUCTIVE",
+    "rewrite": "BLOCKING",
+    "break": "BREAKING",
+}
 
 
 def _is_terminal() -> bool:

@@ -6,12 +6,12 @@ import alembic_postgresql_enum  # noqa: F401  # teaches autogenerate about enum 
 from alembic.runtime.plugins import Plugin
 from sqlalchemy import Dialect, MetaData
 
-from migration.online.revise import checks, comparing, definitions, keys
+from migration.online.revise import checks, comparing, definitions, keys, views
 from migration.online.revise.models import completed_metadata
 from migration.online.revise.rendering import render_item
 from migration.online.revise.review import review
 
-for _comparators in (keys, checks, comparing, definitions):
+for _comparators in (keys, checks, comparing, definitions, views):
     Plugin.setup_plugin_from_module(_comparators, _comparators.__name__)
 
 
@@ -42,5 +42,6 @@ def autogenerate_options(metadata: MetaData, dialect: Dialect) -> dict[str, Any]
             comparing.__name__,
             definitions.__name__,
             keys.__name__,
+            views.__name__,
         ],
     }

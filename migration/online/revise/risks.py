@@ -11,6 +11,7 @@ from alembic_postgresql_enum.operations.sync_enum_values import SyncEnumValuesOp
 from migration.online.revise.adding import review_added_column, review_defaults
 from migration.online.revise.answers import Answers
 from migration.online.revise.counting import amount, count
+from migration.online.revise.dependents import review_dependents
 from migration.online.revise.removals import review_removals
 from migration.online.revise.retyping import review_altered_column
 from migration.online.revise.walking import each, label
@@ -23,6 +24,7 @@ def review_risks(context: MigrationContext, upgrade: ops.UpgradeOps, answers: An
             if isinstance(op, kind):
                 assess(context, op, answers)
     review_removals(context, upgrade, answers)
+    review_dependents(context, upgrade, answers)
     review_defaults(context, upgrade, answers)
 
 
