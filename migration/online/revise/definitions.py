@@ -14,6 +14,7 @@ from alembic.autogenerate.api import AutogenContext
 from alembic.operations import ops
 from alembic.runtime.plugins import Plugin
 from alembic.util import DispatchPriority, PriorityDispatchResult
+from sqlalchemy.dialects.postgresql import ExcludeConstraint
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.schema import AddConstraint, CreateIndex
 
@@ -23,7 +24,7 @@ from migration.online.revise.counting import connection_of
 from migration.online.revise.trial import empty_copy, reason
 from migration.online.revise.walking import label
 
-Item = sa.Index | sa.UniqueConstraint
+Item = sa.Index | sa.UniqueConstraint | ExcludeConstraint
 
 _TRIAL = "definition_trial"
 # What comes after the names of index and table, as pg_get_indexdef() writes them.
@@ -35,9 +36,9 @@ _INDEXES = """
                         length(format(' INDEX %I ', i.relname))) AS said) AS words
     WHERE indrelid = to_regclass(:table)
 """
-_UNIQUES = """
+_CONSTRAINTS = """
     SELECT conname AS name, pg_get_constraintdef(oid) AS definition
-    FROM pg_constraint WHERE contype = 'u' AND conrelid = to_regclass(:table)
+    FROM pg_constraint WHERE contype IN ('u', 'x') AND conrelid = to_regclass(:table)
 """
 
 
@@ -97,13 +98,13 @@ def _compare_all(
     if not pairs:
         return
     connection = connection_of(context.migration_context)
-    definitions = _definitions(connection, found, type(pairs[0][1]))
+    stored = definitions(connection, found, type(pairs[0][1]))
     for old, new in pairs:
-        before = definitions.get(_name(new))
+        before = stored.get(_name(new))
         if before in {None, _plain(new, connection.dialect)}:
             continue
         try:
-            after = _as_stored(connection, found, new)
+            after = as_stored(connection, found, new)
         except DBAPIError as error:
             subject = label(found.schema, found.name, _name(new))
             note_not_compared(context.migration_context, f"{subject}: {reason(error)}")
@@ -116,13 +117,14 @@ def _changed(op: Any) -> str:
     return str(getattr(op, "index_name", None) or getattr(op, "constraint_name", None))
 
 
-def _definitions(connection: sa.Connection, table: sa.Table, kind: type[Item]) -> dict[str, str]:
-    query = _INDEXES if issubclass(kind, sa.Index) else _UNIQUES
+def definitions(connection: sa.Connection, table: sa.Table, kind: type[Item]) -> dict[str, str]:
+    """Return what PostgreSQL shows of the table's indexes or constraints, by their names."""
+    query = _INDEXES if issubclass(kind, sa.Index) else _CONSTRAINTS
     name = {"table": postgresql.quoted(connection.dialect, table)}
     return {row.name: row.definition for row in connection.execute(sa.text(query), name)}
 
 
-def _plain(item: Item, dialect: sa.Dialect) -> str | None:
+def _plain(item: sa.Index | sa.UniqueConstraint, dialect: sa.Dialect) -> str | None:
     """Return what PostgreSQL shows of an item that has but columns, without asking it."""
     items = list(item.expressions if isinstance(item, sa.Index) else item.columns)
     columns = [column for column in items if isinstance(column, sa.Column)]
@@ -134,7 +136,7 @@ def _plain(item: Item, dialect: sa.Dialect) -> str | None:
     return None if item.deferrable or item.initially else f"UNIQUE ({names})"
 
 
-def _as_stored(connection: sa.Connection, found: sa.Table, item: Item) -> str:
+def as_stored(connection: sa.Connection, found: sa.Table, item: Item) -> str:
     """Return how PostgreSQL shows the model's definition; `DBAPIError` if it refuses it."""
     with empty_copy(connection, found) as copy:
         name = item.name
@@ -149,7 +151,7 @@ def _as_stored(connection: sa.Connection, found: sa.Table, item: Item) -> str:
         make: Callable[[Any], Any] = CreateIndex if is_index else AddConstraint
         with connection.begin_nested():
             connection.execute(make(trial))
-        return _definitions(connection, copy, type(item))[_TRIAL]
+        return definitions(connection, copy, type(item))[_TRIAL]
 
 
 def _redefined(old: Any, new: Any, before: str) -> list[ops.MigrateOperation]:

@@ -6,12 +6,12 @@ import alembic_postgresql_enum  # noqa: F401  # teaches autogenerate about enum 
 from alembic.runtime.plugins import Plugin
 from sqlalchemy import Dialect, MetaData
 
-from migration.online.revise import checks, comparing, definitions, keys, views
+from migration.online.revise import checks, comparing, definitions, excludes, keys, views
 from migration.online.revise.models import completed_metadata
 from migration.online.revise.rendering import render_item
 from migration.online.revise.review import review
 
-for _comparators in (keys, checks, comparing, definitions, views):
+for _comparators in (keys, checks, comparing, definitions, excludes, views):
     Plugin.setup_plugin_from_module(_comparators, _comparators.__name__)
 
 
@@ -41,6 +41,7 @@ def autogenerate_options(metadata: MetaData, dialect: Dialect) -> dict[str, Any]
             checks.__name__,
             comparing.__name__,
             definitions.__name__,
+            excludes.__name__,
             keys.__name__,
             views.__name__,
         ],

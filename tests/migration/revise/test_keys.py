@@ -122,3 +122,29 @@ def test_generated_column_in_other_words_is_the_same(empty_project: Project) -> 
     empty_project.check()
     assert empty_project.revise() is None
     assert "already matches the models" in empty_project.output
+
+
+def test_changed_exclude_constraint_is_refused_with_a_recipe(empty_project: Project) -> None:
+    project = empty_project
+    model = f"""{A}    __table_args__ = ({{}})
+    at: str | None = Field(default=None, sa_type=postgresql.TSRANGE)
+"""
+    exclude = 'postgresql.ExcludeConstraint(("at", "&&"){}, name="apart"),'
+    start(project, model.format(exclude.format("")))
+    assert project.revise() is None
+    changed = exclude.format(", where=sa.text('id > 1')")
+    for models, shown in (
+        (model.format(changed), "EXCLUDE USING gist (at WITH &&) WHERE ((id > 1))"),
+        (model.format(exclude.format("")), "EXCLUDE USING gist (at WITH &&)"),
+    ):
+        message = refusal(project, models)
+        assert message.count("a.apart: the database has ") == 1
+        assert f"and the model {shown}. " in message
+        with pytest.raises(CommandError, match="by_hand"):
+            project.check()
+        follow(project, message)
+        project.check()
+    project.write_models(model.format(""))
+    assert project.revise() is None
+    assert "already matches" not in project.output
+    assert "NOT COMPARED: a.apart: no model has EXCLUDE USING gist (at WITH &&)" in project.output
