@@ -74,7 +74,9 @@ def test_declarative_base(tmp_path: Path, url: sa.URL) -> None:
     project.execute("INSERT INTO question VALUES (4, 'who?', '2026-01-03')")
     assert project.rows("SELECT content FROM answer ORDER BY id") == [("that",), ("therefore",)]
     for _ in range(2):
-        assert "FAILED: Existing rows of question do not allow this" in project.alembic("upgrade", "head")
+        assert "FAILED: Existing rows of question do not allow this" in project.alembic(
+            "upgrade", "head"
+        )
     project.execute("DELETE FROM question WHERE id = 4")
     project.alembic("upgrade", "head")
 
@@ -122,7 +124,10 @@ def test_async_engine(tmp_path: Path, empty_database: sa.URL, driver: str) -> No
     project.alembic("downgrade", "-1")
     project.execute("UPDATE question SET subject = 'what?'")
     said = project.alembic("upgrade", "head")
-    assert "FAILED: Existing rows of question do not allow this change: could not create unique index" in said
+    assert (
+        "FAILED: Existing rows of question do not allow this change: could not create unique index"
+        in said
+    )
     assert "Key (subject)=(what?) is duplicated" in said
     assert project.rows("SELECT count(*) FROM question WHERE level = 'easy'") == [(100,)]
     project.execute("UPDATE question SET subject = id")

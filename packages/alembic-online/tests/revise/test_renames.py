@@ -223,7 +223,10 @@ def test_quoted_and_long_names_are_renamed(project: Project, name: str) -> None:
     quoted = sa.table("user", sa.column(name))
     with project.connect() as connection:
         assert connection.scalars(sa.select(quoted.c[name])).all() == ["Ann", None]
-    migrate(project, USER, f"rename=user.{name}:full_name")
+    indexed = USER.replace(
+        "full_name: str | None = Field(", "full_name: str | None = Field(index=True, "
+    )
+    migrate(project, indexed, f"rename=user.{name}:full_name")
     assert project.rows('SELECT full_name FROM "user" WHERE id = 1') == [("Ann",)]
     project.downgrade("base")
     project.upgrade()

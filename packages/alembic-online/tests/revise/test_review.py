@@ -49,7 +49,7 @@ def test_revision_without_message_is_reviewed_and_named_by_what_it_does(project:
     )
     project.alembic("revision", "--autogenerate")
     text = project.revisions()[-1].read_text()
-    expected = "create table item, add column user.phone, drop constraint uq_user_email and 1 more"
+    expected = "create table item, add column user.phone, create index ix_user_email and 1 more"
     assert text.startswith(f'"""{expected}"""')
 
 
@@ -65,12 +65,12 @@ def test_plan_tells_locks_rewrites_and_rows(project: Project) -> None:
     plan = [" ".join(line.split()) for line in project.output.splitlines()]
     assert plan[: plan.index("In this database user has 2 rows.")] == [
         "This revision will",
-        "create table item no lock the table is new",
-        "create index ix_item_owner_id no lock the table is new",
         "add column user.is_active ACCESS EXCLUSIVE an instant, no rewrite",
         "add column user.key ACCESS EXCLUSIVE REWRITES the table",
-        "drop constraint uq_user_email ACCESS EXCLUSIVE an instant, no rewrite",
         f"create index ix_user_email SHARE UPDATE EXCLUSIVE {reading}",
+        "create table item no lock the table is new",
+        "create index ix_item_owner_id no lock the table is new",
+        "drop constraint uq_user_email ACCESS EXCLUSIVE an instant, no rewrite",
     ]
 
 

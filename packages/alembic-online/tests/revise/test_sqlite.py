@@ -42,7 +42,7 @@ def test_default_that_batch_mode_would_damage_is_refused(sqlite_project: Project
 
 def test_table_rename_keeps_the_rows(sqlite_project: Project) -> None:
     models = USER.replace("class User", "class Account").replace("unique=True", "index=True")
-    migrate(sqlite_project, models, "rename=user:account")
+    migrate(sqlite_project, models, "rename=user:account", "drop=account.uq_user_email")
     assert sqlite_project.scalar("SELECT count(*) FROM account") == 2
     sqlite_project.downgrade()
     assert sqlite_project.scalar('SELECT count(*) FROM "user"') == 2

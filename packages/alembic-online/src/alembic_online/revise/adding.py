@@ -35,7 +35,7 @@ Without it (a column cannot be made a generated one later), compute the value in
 def review_added_column(context: MigrationContext, op: ops.AddColumnOp, answers: Answers) -> None:
     subject, column = label(op.schema, op.table_name, op.column.name), op.column
     is_missing = column.server_default is None and not column.nullable
-    filling = answers.filling(subject) if is_missing else None
+    filling = answers.given("fill", subject) if is_missing else None
     if filling is not None:
         column.server_default = sa.DefaultClause(filling)
     if column.server_default is None:

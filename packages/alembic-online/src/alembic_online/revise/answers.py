@@ -6,7 +6,7 @@ from typing import NoReturn
 
 from alembic.util import CommandError
 
-VERBS = ("rename", "drop", "shrink", "rewrite", "fill", "keep")
+VERBS = ("rename", "drop", "keep", "shrink", "rewrite", "zone", "break", "fill")
 
 
 class Answers:
@@ -25,10 +25,10 @@ class Answers:
         self._used.add((verb, subject))
         return (verb, subject) in self._given
 
-    def filling(self, subject: str) -> str | None:
-        """Return VALUE of `-x fill=subject:VALUE`."""
-        for verb, text in self._given:
-            if verb == "fill" and text.startswith(f"{subject}:"):
+    def given(self, verb: str, subject: str) -> str | None:
+        """Return VALUE of `-x verb=subject:VALUE`."""
+        for found, text in self._given:
+            if found == verb and text.startswith(f"{subject}:"):
                 self._used.add((verb, text))
                 return text.removeprefix(f"{subject}:")
         return None
@@ -102,7 +102,12 @@ _HEAD = "this change needs an answer before it can be a migration"
 _FOOT = (
     "Nothing was written. Pass -x before the command: alembic -x ANSWER revision --autogenerate ..."
 )
-_HEADINGS = {"drop": "DESTRUCTIVE", "shrink": "DESTRUCTIVE", "rewrite": "BLOCKING"}
+_HEADINGS = {
+    "drop": "DESTRUCTIVE",
+    "shrink": "DESTRUCTIVE",
+    "rewrite": "BLOCKING",
+    "break": "BREAKING",
+}
 
 
 def _is_terminal() -> bool:

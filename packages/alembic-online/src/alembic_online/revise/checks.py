@@ -9,12 +9,14 @@ from alembic.autogenerate.api import AutogenContext
 from alembic.operations import ops
 from alembic.runtime.plugins import Plugin
 from alembic.util import PriorityDispatchResult
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.schema import AddConstraint
+from sqlalchemy.exc import SQLAlchemyError
 
-from alembic_online.revise.rendering import escape_colons
+from alembic_online import postgresql
+from alembic_online.revise.plain_checks import checks_of
+from alembic_online.revise.rendering import escape_colons, sql_text
 from alembic_online.revise.trial import empty_copy
 
+_TRIAL = "check_trial"
 _CONDITIONS = sa.text(
     "SELECT conname, pg_get_expr(conbin, conrelid) AS condition FROM pg_constraint"
     " WHERE contype = 'c' AND conrelid = to_regclass(:table)"
@@ -37,20 +39,18 @@ def _compare_conditions(  # noqa: PLR0913, PLR0917  # the signature of Alembic's
 ) -> PriorityDispatchResult:
     if found is None or wanted is None or context.connection is None:
         return PriorityDispatchResult.CONTINUE
-    checks = sorted(_checks(wanted), key=lambda check: str(check.name))
+    checks = checks_of(wanted)
     stored = _conditions(context.connection, found) if checks else {}
     for constraint in checks:
         old = stored.get(str(constraint.name))
-        if old is not None and _as_stored(context.connection, constraint) not in {old, None}:
+        if old is not None and condition_as_stored(
+            context.connection, found, constraint.sqltext
+        ) not in {old, None}:
             before = sa.CheckConstraint(sa.text(escape_colons(old)), name=constraint.name)
             found.append_constraint(before)
             changes.ops.append(ops.DropConstraintOp.from_constraint(before))
             changes.ops.append(ops.AddConstraintOp.from_constraint(constraint))
     return PriorityDispatchResult.CONTINUE
-
-
-def _checks(table: sa.Table) -> list[sa.CheckConstraint]:
-    return [check for check in table.constraints if isinstance(check, sa.CheckConstraint)]
 
 
 def _conditions(connection: sa.Connection, table: sa.Table) -> dict[str, str]:
@@ -59,12 +59,18 @@ def _conditions(connection: sa.Connection, table: sa.Table) -> dict[str, str]:
     return {row.conname: row.condition for row in rows}
 
 
-def _as_stored(connection: sa.Connection, constraint: sa.CheckConstraint) -> str | None:
-    """Return how PostgreSQL would show the condition; None if the table cannot have it yet."""
+def condition_as_stored(
+    connection: sa.Connection, table: sa.TableClause | sa.Table, condition: sa.ClauseElement
+) -> str | None:
+    """Return how PostgreSQL would show a condition; None if the table cannot have it yet."""
+    dialect = connection.dialect
     try:
-        with empty_copy(connection, constraint.table) as copy:
-            trial = sa.CheckConstraint(constraint.sqltext, name="check_trial", table=copy)
-            connection.execute(AddConstraint(trial))
-            return _conditions(connection, copy)["check_trial"]
-    except DBAPIError:
+        with empty_copy(connection, table) as copy:
+            name = escape_colons(postgresql.quoted(dialect, copy))
+            sql = (
+                f"ALTER TABLE {name} ADD CONSTRAINT {_TRIAL} CHECK ({sql_text(condition, dialect)})"
+            )
+            connection.execute(sa.text(sql))
+            return _conditions(connection, copy)[_TRIAL]
+    except SQLAlchemyError:
         return None

@@ -12,7 +12,7 @@ from sqlalchemy.exc import DBAPIError
 
 from alembic_online.revise.counting import connection_of
 from alembic_online.revise.identities import compare_identity
-from alembic_online.revise.models import complete_defaults
+from alembic_online.revise.models import complete_for_comparison
 from alembic_online.revise.rendering import sql_text
 from alembic_online.revise.uncompared import note_generated
 
@@ -23,16 +23,14 @@ CONSTANT = re.compile(
 
 
 def setup(plugin: Plugin) -> None:
-    plugin.add_autogenerate_comparator(
-        _complete_defaults, "autogenerate", priority=DispatchPriority.FIRST
-    )
+    plugin.add_autogenerate_comparator(_complete, "autogenerate", priority=DispatchPriority.FIRST)
     plugin.add_autogenerate_comparator(
         _compare_defaults, "column", "server_default", priority=DispatchPriority.FIRST
     )
 
 
-def _complete_defaults(context: AutogenContext, _: ops.UpgradeOps) -> PriorityDispatchResult:
-    complete_defaults(
+def _complete(context: AutogenContext, _: ops.UpgradeOps) -> PriorityDispatchResult:
+    complete_for_comparison(
         context.migration_context.opts["target_metadata"], context.migration_context.dialect
     )
     return PriorityDispatchResult.CONTINUE
@@ -58,9 +56,8 @@ def _compare_defaults(  # noqa: PLR0913, PLR0917  # the signature of Alembic's c
             compare_identity(change, found, wanted)
         return PriorityDispatchResult.STOP
     if sa.Computed in {type(found.server_default), type(wanted.server_default)}:
-        note_generated(
-            context.migration_context, change, found.server_default, wanted.server_default
-        )
+        if context.migration_context.dialect.name != "postgresql":  # for which see keys.py
+            note_generated(context.migration_context, change, found, wanted)
         return PriorityDispatchResult.STOP
     if wanted.server_default is None and isinstance(found.server_default, sa.DefaultClause):
         return PriorityDispatchResult.STOP

@@ -49,6 +49,8 @@ def effect_of(context: MigrationContext, op: Any, *, is_new: bool) -> Effect:
         return Effect(what, _EVERYBODY, "an instant")
     if isinstance(op, ops.AddColumnOp | ops.AlterColumnOp):
         return Effect(what, _NOBODY, _column_work(context, op))
+    if isinstance(op, RenameConstraint) and not op.is_index:
+        return Effect(what, _NOBODY, "an instant")
     return Effect(what, *_COSTS.get(type(op), (_NOBODY, _INSTANT)))
 
 

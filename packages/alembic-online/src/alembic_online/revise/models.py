@@ -8,6 +8,7 @@ from alembic.util import CommandError
 from sqlalchemy.schema import sort_tables_and_constraints
 
 from alembic_online.revise.defaults import UnusableDefaultError, database_default
+from alembic_online.revise.plain_checks import make_checks_plain
 from alembic_online.revise.walking import label
 
 # What PostgreSQL itself calls a constraint that has no name: a downgrade can drop it by that.
@@ -24,13 +25,14 @@ def completed_metadata(sources: Sequence[sa.MetaData]) -> sa.MetaData:
     return copy
 
 
-def complete_defaults(metadata: sa.MetaData, dialect: sa.Dialect) -> None:
-    """Give each column a database default whose model has a scalar one.
+def complete_for_comparison(metadata: sa.MetaData, dialect: sa.Dialect) -> None:
+    """Make CHECKs the tables' own, and give a database default to who has a scalar one.
 
-    It runs the application's types, so it is for the moment in which defaults are compared.
+    It runs the application's types, so it is for the moment in which models are compared.
     """
     problems = []
     for table in metadata.tables.values():
+        make_checks_plain(table, dialect)
         for column in table.columns:
             if column.server_default is None and not column.primary_key:
                 try:

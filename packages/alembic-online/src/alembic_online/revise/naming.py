@@ -10,13 +10,10 @@ _NAMED = 3
 
 def message_of(upgrade: ops.UpgradeOps) -> str:
     """Return such as "create table answer, question"; what comes with a new table is its own."""
-    new = {table_of(op) for op in each(upgrade) if isinstance(op, ops.CreateTableOp)}
-    described = [
-        words_of(op)
-        for op in each(upgrade)
-        if isinstance(op, ops.CreateTableOp) or table_of(op) not in new
-    ]
-    return _shortened(described)
+    tables = [op for op in each(upgrade) if isinstance(op, ops.CreateTableOp)]
+    new = {table_of(table) for table in tables}
+    others = [op for op in each(upgrade) if table_of(op) not in new]
+    return _shortened([words_of(op) for op in (*tables, *others)])
 
 
 def _shortened(described: list[str]) -> str:

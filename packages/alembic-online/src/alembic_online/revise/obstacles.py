@@ -16,20 +16,24 @@ def obstacle(context: MigrationContext, op: Any) -> str:
         empty = count(context, table, sa.column(op.column_name).is_(None))
         return _stops(empty, "row", "without a value")
     if isinstance(op, ops.CreateUniqueConstraintOp):
-        return _duplicates(context, op.schema, op.table_name, op.columns)
+        return _duplicates(context, op)
     if isinstance(op, ops.CreateIndexOp) and op.unique:
-        return _duplicates(context, op.schema, op.table_name, op.columns)
+        return _duplicates(context, op)
     return ""
 
 
-def _duplicates(context: MigrationContext, schema: str | None, table: str, columns: Any) -> str:
-    if not all(isinstance(column, str) for column in columns):
+def _duplicates(
+    context: MigrationContext, op: ops.CreateUniqueConstraintOp | ops.CreateIndexOp
+) -> str:
+    if not all(isinstance(column, str) for column in op.columns):
         return ""
-    keys: list[sa.ColumnClause[Any]] = [sa.column(column) for column in columns]
+    keys: list[sa.ColumnClause[Any]] = [sa.column(str(column)) for column in op.columns]
+    compared = [] if op.kw.get("postgresql_nulls_not_distinct") else keys
+    partial = op.kw.get("postgresql_where")
     groups = (
         sa.select(*keys)
-        .select_from(sa.table(table, schema=schema))
-        .where(*(key.is_not(None) for key in keys))
+        .select_from(sa.table(op.table_name, schema=op.schema))
+        .where(*(key.is_not(None) for key in compared), *([] if partial is None else [partial]))
         .group_by(*keys)
         .having(sa.func.count() > 1)
         .subquery("duplicates")

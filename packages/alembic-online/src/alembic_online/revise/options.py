@@ -9,15 +9,26 @@ import alembic_postgresql_enum  # noqa: F401  # teaches autogenerate about enum 
 from alembic.runtime.plugins import Plugin
 from sqlalchemy import Dialect, MetaData
 
-from alembic_online.revise import checks, comparing, uncompared, unmanaged
+from alembic_online.revise import (
+    checks,
+    comparing,
+    definitions,
+    excludes,
+    keys,
+    uncompared,
+    unmanaged,
+    views,
+)
 from alembic_online.revise.models import completed_metadata
 from alembic_online.revise.rendering import render_item
 from alembic_online.revise.review import SOURCES, review
 
 # New and removed CHECKs; Alembic 1.18 does not see them.
 _CHECKS_BY_NAME = ["alembic.ext.checkconstraint_byname"] if find_spec("alembic.ext") else []
+# In this order: the first completes the models that the others look at.
+_COMPARATORS = (comparing, unmanaged, keys, checks, definitions, excludes, views)
 
-for _comparators in (checks, comparing, unmanaged):
+for _comparators in _COMPARATORS:
     Plugin.setup_plugin_from_module(_comparators, _comparators.__name__)
 
 
@@ -55,8 +66,6 @@ def autogenerate_options(
         "autogenerate_plugins": [
             "alembic.autogenerate.*",
             *_CHECKS_BY_NAME,
-            checks.__name__,
-            comparing.__name__,
-            unmanaged.__name__,
+            *(plugin.__name__ for plugin in _COMPARATORS),
         ],
     }

@@ -11,6 +11,7 @@ from alembic_online.revise.answers import Answers
 from alembic_online.revise.counting import amount, count, rows_of
 from alembic_online.revise.lossless import is_lossless
 from alembic_online.revise.trial import reason, trouble
+from alembic_online.revise.using import ConvertColumn
 from alembic_online.revise.walking import label
 
 EXPAND_CONTRACT = """\
@@ -34,6 +35,8 @@ def review_altered_column(
             f"{subject}: {change} needs more than a new type, PostgreSQL says:"
             f" {reason(error)}.\n{EXPAND_CONTRACT}"
         )
+        return
+    if isinstance(op, ConvertColumn):  # its answer says all
         return
     if (length := shrunk_length(op)) is not None:
         value = sa.func.char_length(sa.column(op.column_name))

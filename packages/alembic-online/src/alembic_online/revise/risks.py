@@ -13,6 +13,8 @@ from sqlalchemy.dialects import postgresql
 from alembic_online.revise.adding import review_added_column, review_defaults
 from alembic_online.revise.answers import Answers
 from alembic_online.revise.counting import amount, count
+from alembic_online.revise.dependents import review_dependents
+from alembic_online.revise.removals import review_removals
 from alembic_online.revise.retyping import review_altered_column
 from alembic_online.revise.unmanaged import advice
 from alembic_online.revise.walking import each, label
@@ -24,6 +26,8 @@ def review_risks(context: MigrationContext, upgrade: ops.UpgradeOps, answers: An
         for kind, assess in _ASSESSMENTS.items():
             if isinstance(op, kind):
                 assess(context, op, answers)
+    review_removals(context, upgrade, answers)
+    review_dependents(context, upgrade, answers)
     review_defaults(context, upgrade, answers)
 
 

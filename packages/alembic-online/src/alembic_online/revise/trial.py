@@ -50,6 +50,8 @@ def trouble(context: MigrationContext, op: ops.AddColumnOp | ops.AlterColumnOp) 
     with empty_copy(connection, sa.table(op.table_name, schema=op.schema)) as copy:
         formatted = connection.dialect.identifier_preparer.format_table(copy)
         name = {"name": formatted.replace("%%", "%")}
+        if isinstance(op, ops.AddColumnOp) and isinstance(op.column.server_default, sa.Computed):
+            _add_what_it_may_use(context, op)
         table, indexes = connection.execute(_FILES, name).one()
         _change(context, op)
         new_table, new_indexes = connection.execute(_FILES, name).one()
@@ -109,6 +111,20 @@ def _change(context: MigrationContext, op: ops.AddColumnOp | ops.AlterColumnOp) 
         schema=_SCHEMA,
         postgresql_using=op.kw.get("postgresql_using"),
     )
+
+
+def _add_what_it_may_use(context: MigrationContext, op: ops.AddColumnOp) -> None:
+    """Add the other new columns, bare: a generated one may be made of them."""
+    default = context.dialect.default_schema_name
+    found = sa.inspect(connection_of(context)).get_columns(op.table_name, op.schema)
+    existing = {column["name"] for column in found}
+    tables: list[sa.Table] = context.opts["target_metadata"].tables.values()
+    for table in tables:
+        if (table.name, table.schema or default) == (op.table_name, op.schema or default):
+            for column in table.columns:
+                if column.name not in existing and column.computed is None:
+                    bare = sa.Column(column.name, column.type)
+                    context.impl.add_column(op.table_name, bare, schema=_SCHEMA)
 
 
 def _column(name: str, type_: Any, default: Any) -> sa.Column[Any]:

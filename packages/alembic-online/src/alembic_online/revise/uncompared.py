@@ -21,28 +21,26 @@ def note(context: MigrationContext, sentence: str) -> None:
 def say(context: MigrationContext, config: Config) -> bool:
     """Print what was noted, and tell whether there was anything."""
     sentences = context.opts[OPTION]
-    if sentences:
-        config.print_stdout("Not compared:\n    %s", "\n    ".join(sentences))
+    for sentence in sentences:
+        config.print_stdout("NOT COMPARED: %s", sentence)
     return bool(sentences)
 
 
 def note_generated(
-    context: MigrationContext, op: ops.AlterColumnOp, found: Any, wanted: Any
+    context: MigrationContext,
+    op: ops.AlterColumnOp,
+    found: sa.Column[Any],
+    wanted: sa.Column[Any],
 ) -> None:
-    """Note a generated column whose expression is not the model's, as far as that can be told."""
-    old, new = (_plain(each, context.dialect) for each in (found, wanted))
+    """Note a generated column that may not be the model's, by the words alone."""
+    old, new = (_words(column, context.dialect) for column in (found, wanted))
     if old != new:
         subject = label(op.schema, op.table_name, op.column_name)
-        note(
-            context,
-            f"{subject}: a generated column cannot be changed into another, or made of a plain one;"
-            " drop it and add it anew",
-        )
+        note(context, f"{subject}: it is generated as {old}, and in the model as {new}")
 
 
-def _plain(default: Any, dialect: sa.Dialect) -> str | None:
-    """Take away what PostgreSQL adds to an expression."""
-    if not isinstance(default, sa.Computed):
+def _words(column: sa.Column[Any], dialect: sa.Dialect) -> str | None:
+    """Take away what the database adds to an expression."""
+    if column.computed is None:
         return None
-    text = re.sub(r'::[\w ]+|[\s()"`]', "", sql_text(default.sqltext, dialect))
-    return text.replace("\\", "").lower()
+    return re.sub(r'[\s()"`]', "", sql_text(column.computed.sqltext, dialect)).lower()

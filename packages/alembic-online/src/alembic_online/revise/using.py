@@ -15,6 +15,19 @@ from alembic_online.revise.walking import each, table_of
 
 USING = "postgresql_using"
 
+
+class ConvertColumn(ops.AlterColumnOp):
+    """`op.alter_column(type_=..., postgresql_using=...)`, which knows its way back."""
+
+    using_back = ""
+
+    def reverse(self) -> "ConvertColumn":
+        back = super().reverse()
+        assert isinstance(back, ConvertColumn)  # noqa: S101  # its own class
+        back.kw[USING], back.using_back = self.using_back, self.kw[USING]
+        return back
+
+
 Place = tuple[str | None, str | None, str]
 
 
@@ -26,9 +39,8 @@ def settle_using(context: MigrationContext, upgrade: ops.UpgradeOps) -> None:
 
 
 def _needs_text(op: ops.AlterColumnOp) -> bool:
-    if USING in op.kw:
-        return True
-    return _is_enums(op.modify_type) and _is_enums(op.existing_type)
+    is_enum = isinstance(op, PostgresUsingAlterColumnOp)  # as the library of enums has found
+    return is_enum or (_is_enums(op.modify_type) and _is_enums(op.existing_type))
 
 
 def _is_enums(type_: Any) -> bool:
@@ -40,8 +52,8 @@ def one_way_columns(context: MigrationContext, upgrade: ops.UpgradeOps) -> set[P
     return {
         (*table_of(op), op.column_name)
         for op in each(upgrade)
-        if isinstance(op, ops.AlterColumnOp) and op.modify_type is not None
-        if _is_one_way(context, op)
+        if isinstance(op, ops.AlterColumnOp) and not isinstance(op, ConvertColumn)
+        if op.modify_type is not None and _is_one_way(context, op)
     }
 
 

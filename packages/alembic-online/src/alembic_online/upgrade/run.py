@@ -19,21 +19,18 @@ from alembic_online.upgrade.enums import make_rerunnable
 from alembic_online.upgrade.journal import Journal
 from alembic_online.upgrade.patience import Patience
 from alembic_online.upgrade.refusal import RowsRefuseError, refusal_in
-from alembic_online.upgrade.step import LOCK_TIMEOUT, Run
+from alembic_online.upgrade.session import (
+    offline_settings,
+    settle_search_path,
+    settle_session,
+)
+from alembic_online.upgrade.step import Run
 from alembic_online.upgrade.steps import Steps
 from alembic_online.upgrade.turn import offline_turn, take_turn
 
 Context = EnvironmentContext | ModuleType  # `alembic.context` is a module that acts as one
 
 register()
-
-# A long step may take as long as it needs; a lock may not, since others queue behind the wait.
-# Not each version of PostgreSQL has each setting.
-_SESSION = """
-    SELECT set_config(name, CASE name WHEN 'lock_timeout' THEN :timeout ELSE '0' END, false)
-    FROM pg_settings WHERE name IN ('lock_timeout', 'statement_timeout', 'transaction_timeout',
-                                    'idle_in_transaction_session_timeout', 'idle_session_timeout')
-"""
 
 
 def run(context: Context, bind: sa.Engine | sa.Connection, options: dict[str, Any]) -> None:
@@ -82,11 +79,13 @@ def _run_plainly(context: Context, connection: sa.Connection, options: dict[str,
 
 
 def _run_online(context: Context, connection: sa.Connection, options: dict[str, Any]) -> None:
-    connection.execute(sa.text(_SESSION), {"timeout": LOCK_TIMEOUT})
+    settle_session(connection)
     connection.commit()  # Alembic must find no transaction that it did not begin
     with _unlogged():
         context.configure(connection=connection, **options)
     command = context.get_context()
+    settle_search_path(connection, command)
+    connection.commit()
     if "destination_rev" not in command.opts:  # revision, check, current: nothing is changed
         _run_plainly(context, connection, options)
         return
@@ -167,8 +166,8 @@ def _write_sql(context: Context, engine: sa.Engine, options: dict[str, Any]) -> 
     with context.begin_transaction():
         if on_postgresql:
             context.static_output("-- Stop at the first error: psql -v ON_ERROR_STOP=1 -f ...")
-            context.execute(f"SET lock_timeout = '{LOCK_TIMEOUT}'")
-            context.execute("SET statement_timeout = 0")
+            for statement in offline_settings():
+                context.execute(statement)
             context.execute(offline_turn(context.get_context()))
         context.run_migrations()
 
