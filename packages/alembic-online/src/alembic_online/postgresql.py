@@ -26,6 +26,16 @@ def diagnosis(error: sa.exc.DBAPIError, name: str) -> str | None:
     return found if isinstance(found, str) else None
 
 
+def reason(error: sa.exc.DBAPIError) -> str:
+    """Return what the database says of an error, in a line."""
+    return message_of(error)[0].splitlines()[0]
+
+
+def literal(text: str) -> str:
+    escaped = text.replace("'", "''")
+    return f"'{escaped}'"
+
+
 def statement(sql: str) -> sa.TextClause:
     """Take SQL as it is: a colon in a quoted name is no parameter."""
     return sa.text(sql.replace(":", "\\:"))
@@ -38,7 +48,7 @@ def quote(dialect: sa.Dialect, *names: str | None) -> str:
     return ".".join(parts).replace("%%", "%")
 
 
-def quoted(dialect: sa.Dialect, table: sa.Table) -> str:
+def quoted(dialect: sa.Dialect, table: sa.Table | sa.TableClause) -> str:
     return quote(dialect, table.schema, table.name)
 
 
@@ -77,6 +87,19 @@ def is_partitioned(connection: sa.Connection, table: sa.Table) -> bool:
 def has_type(connection: sa.Connection, schema: str | None, name: str) -> bool:
     quoted_name = quote(connection.dialect, schema, name)
     return connection.scalar(sa.select(sa.func.to_regtype(quoted_name))) is not None
+
+
+def users_of_type(connection: sa.Connection, schema: str, name: str) -> list[tuple[str, str, str]]:
+    """Return schema, table and name of each column of a type, or of an array of it."""
+    query = """SELECT n.nspname, relname, attname FROM pg_attribute
+               JOIN pg_type AS t ON t.oid = atttypid OR t.typarray = atttypid
+               JOIN pg_namespace AS tn ON tn.oid = typnamespace AND tn.nspname = :schema
+               JOIN pg_class AS c ON c.oid = attrelid AND NOT relispartition
+               JOIN pg_namespace AS n ON n.oid = relnamespace
+               WHERE typname = CAST(:name AS name) AND NOT attisdropped
+               AND relkind IN ('r', 'p')"""
+    rows = connection.execute(sa.text(query), {"schema": schema, "name": name})
+    return [(row.nspname, row.relname, row.attname) for row in rows]
 
 
 def _ask(connection: sa.Connection, query: str, table: sa.Table, name: str = "") -> object:

@@ -7,6 +7,7 @@ from alembic.operations import ops
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy.exc import DBAPIError
 
+from alembic_online.postgresql import reason
 from alembic_online.revise.answers import Answers
 from alembic_online.revise.counting import connection_of, rows_of
 from alembic_online.revise.defaults import (
@@ -17,8 +18,8 @@ from alembic_online.revise.defaults import (
     stored_default,
 )
 from alembic_online.revise.rendering import escape_colons
-from alembic_online.revise.trial import is_constant, reason, trouble
-from alembic_online.revise.walking import each, label
+from alembic_online.revise.trial import is_constant, trouble
+from alembic_online.revise.walking import each, label, model_of
 
 BACK_FILL = """\
 Without it, in revisions that block nobody:
@@ -69,24 +70,12 @@ def review_defaults(context: MigrationContext, upgrade: ops.UpgradeOps, answers:
         if isinstance(op, ops.CreateTableOp):
             columns = [column for column in op.columns if isinstance(column, sa.Column)]
         elif isinstance(op, ops.AlterColumnOp) and op.modify_server_default is not False:
-            columns = [_model_of(context, op)]
+            columns = [model_of(context, op).columns[op.column_name]]
         else:
             continue
         for column in columns:
             subject = label(op.schema, op.table_name, column.name)
             _check_value(context, subject, column, answers)
-
-
-def _model_of(context: MigrationContext, op: ops.AlterColumnOp) -> sa.Column[Any]:
-    default = context.dialect.default_schema_name
-    tables: list[sa.Table] = context.opts["target_metadata"].tables.values()
-    return next(
-        column
-        for table in tables
-        if (table.name, table.schema or default) == (op.table_name, op.schema or default)
-        for column in table.columns
-        if column.name == op.column_name
-    )
 
 
 def _check_value(

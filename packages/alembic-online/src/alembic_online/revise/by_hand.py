@@ -6,6 +6,7 @@ from typing import Any
 from alembic.operations import ops
 
 from alembic_online.revise.answers import Answers
+from alembic_online.revise.walking import each, replace_each
 
 
 @dataclass
@@ -23,9 +24,7 @@ class ByHand(ops.MigrateOperation):
 
 def refuse_by_hand(upgrade: ops.UpgradeOps, answers: Answers) -> None:
     """Take these differences out of the revision, and refuse it because of them."""
-    for table in upgrade.ops:
-        if isinstance(table, ops.ModifyTableOps):
-            for op in table.ops:
-                if isinstance(op, ByHand):
-                    answers.refuse(op.reason)
-            table.ops = [op for op in table.ops if not isinstance(op, ByHand)]
+    for op in each(upgrade):
+        if isinstance(op, ByHand):
+            answers.refuse(op.reason)
+    replace_each(upgrade, lambda op: () if isinstance(op, ByHand) else (op,))

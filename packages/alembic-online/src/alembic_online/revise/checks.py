@@ -8,10 +8,11 @@ import sqlalchemy as sa
 from alembic.autogenerate.api import AutogenContext
 from alembic.operations import ops
 from alembic.runtime.plugins import Plugin
-from alembic.util import PriorityDispatchResult
 from sqlalchemy.exc import SQLAlchemyError
 
 from alembic_online import postgresql
+from alembic_online.revise.comparators import compare_tables
+from alembic_online.revise.counting import connection_of
 from alembic_online.revise.plain_checks import checks_of
 from alembic_online.revise.rendering import escape_colons, sql_text
 from alembic_online.revise.trial import empty_copy
@@ -24,38 +25,27 @@ _CONDITIONS = sa.text(
 
 
 def setup(plugin: Plugin) -> None:
-    plugin.add_autogenerate_comparator(
-        _compare_conditions, "table", "check_conditions", qualifier="postgresql"
-    )
+    compare_tables(plugin, "check_conditions", _compare_conditions)
 
 
-def _compare_conditions(  # noqa: PLR0913, PLR0917  # the signature of Alembic's comparators
-    context: AutogenContext,
-    changes: ops.ModifyTableOps,
-    schema: str | None,  # noqa: ARG001
-    name: str,  # noqa: ARG001
-    found: sa.Table | None,
-    wanted: sa.Table | None,
-) -> PriorityDispatchResult:
-    if found is None or wanted is None or context.connection is None:
-        return PriorityDispatchResult.CONTINUE
+def _compare_conditions(
+    context: AutogenContext, changes: ops.ModifyTableOps, found: sa.Table, wanted: sa.Table
+) -> None:
+    connection = connection_of(context.migration_context)
     checks = checks_of(wanted)
-    stored = _conditions(context.connection, found) if checks else {}
+    stored = _conditions(connection, found) if checks else {}
     for constraint in checks:
         old = stored.get(str(constraint.name))
-        if old is not None and condition_as_stored(
-            context.connection, found, constraint.sqltext
-        ) not in {old, None}:
+        new = condition_as_stored(connection, found, constraint.sqltext) if old else None
+        if old is not None and new not in {old, None}:
             before = sa.CheckConstraint(sa.text(escape_colons(old)), name=constraint.name)
             found.append_constraint(before)
             changes.ops.append(ops.DropConstraintOp.from_constraint(before))
             changes.ops.append(ops.AddConstraintOp.from_constraint(constraint))
-    return PriorityDispatchResult.CONTINUE
 
 
 def _conditions(connection: sa.Connection, table: sa.Table) -> dict[str, str]:
-    name = connection.dialect.identifier_preparer.format_table(table).replace("%%", "%")
-    rows = connection.execute(_CONDITIONS, {"table": name})
+    rows = connection.execute(_CONDITIONS, {"table": postgresql.quoted(connection.dialect, table)})
     return {row.conname: row.condition for row in rows}
 
 

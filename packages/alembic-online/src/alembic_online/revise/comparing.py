@@ -10,6 +10,7 @@ from alembic.runtime.plugins import Plugin
 from alembic.util import DispatchPriority, PriorityDispatchResult
 from sqlalchemy.exc import DBAPIError
 
+from alembic_online.postgresql import literal
 from alembic_online.revise.counting import connection_of
 from alembic_online.revise.identities import compare_identity
 from alembic_online.revise.models import complete_for_comparison
@@ -75,15 +76,10 @@ def _constant(
     if not isinstance(default, sa.DefaultClause):
         return None
     if isinstance(default.arg, str):
-        return sa.literal_column(quote(default.arg))
+        return sa.literal_column(literal(default.arg))
     expression: Any = default.arg
     sql = expression.text if default.reflected else sql_text(expression, context.dialect)
     return sa.literal_column(sql) if CONSTANT.fullmatch(sql) else None
-
-
-def quote(text: str) -> str:
-    escaped = text.replace("'", "''")
-    return f"'{escaped}'"
 
 
 def _is_equal(

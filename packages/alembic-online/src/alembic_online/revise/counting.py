@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy.exc import DBAPIError
 
-from alembic_online.postgresql import sqlstate
+from alembic_online.postgresql import reason, sqlstate
 
 _PATIENCE = "5s"  # a count is information, not worth more
 _CANCELED = "57014"  # query_canceled
@@ -43,7 +43,7 @@ def _failed(error: DBAPIError) -> Count:
     state = sqlstate(error)
     if state == _CANCELED:
         return Count(None, f"counting them took more than {_PATIENCE}")
-    return Count(None, str(error.orig).splitlines()[0], state.startswith("22"))
+    return Count(None, reason(error), state.startswith("22"))
 
 
 def rows_of(context: MigrationContext, schema: str | None, table: str) -> str:

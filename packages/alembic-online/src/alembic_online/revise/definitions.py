@@ -19,8 +19,9 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.schema import AddConstraint, CreateIndex
 
 from alembic_online import postgresql
+from alembic_online.revise.comparators import compare_tables
 from alembic_online.revise.counting import connection_of
-from alembic_online.revise.trial import empty_copy, reason
+from alembic_online.revise.trial import empty_copy
 from alembic_online.revise.uncompared import note
 from alembic_online.revise.walking import label
 
@@ -46,13 +47,7 @@ def setup(plugin: Plugin) -> None:
     plugin.add_autogenerate_comparator(
         _silence_alembic, "schema", "definitions", priority=DispatchPriority.FIRST
     )
-    plugin.add_autogenerate_comparator(
-        _compare,
-        "table",
-        "definitions",
-        qualifier="postgresql",
-        priority=DispatchPriority.LAST,
-    )
+    compare_tables(plugin, "definitions", _compare, priority=DispatchPriority.LAST)
 
 
 def _silence_alembic(*_: Any) -> PriorityDispatchResult:
@@ -61,20 +56,13 @@ def _silence_alembic(*_: Any) -> PriorityDispatchResult:
     return PriorityDispatchResult.CONTINUE
 
 
-def _compare(  # noqa: PLR0913, PLR0917  # the signature of Alembic's comparators
-    context: AutogenContext,
-    changes: ops.ModifyTableOps,
-    schema: str | None,  # noqa: ARG001
-    name: str,  # noqa: ARG001
-    found: sa.Table | None,
-    wanted: sa.Table | None,
-) -> PriorityDispatchResult:
-    if found is not None and wanted is not None:
-        uniques = [item for item in wanted.constraints if isinstance(item, sa.UniqueConstraint)]
-        existing = [item for item in found.constraints if isinstance(item, sa.UniqueConstraint)]
-        _compare_all(context, changes, found, sorted(wanted.indexes, key=_name), [*found.indexes])
-        _compare_all(context, changes, found, sorted(uniques, key=_name), existing)
-    return PriorityDispatchResult.CONTINUE
+def _compare(
+    context: AutogenContext, changes: ops.ModifyTableOps, found: sa.Table, wanted: sa.Table
+) -> None:
+    uniques = [item for item in wanted.constraints if isinstance(item, sa.UniqueConstraint)]
+    existing = [item for item in found.constraints if isinstance(item, sa.UniqueConstraint)]
+    _compare_all(context, changes, found, sorted(wanted.indexes, key=_name), [*found.indexes])
+    _compare_all(context, changes, found, sorted(uniques, key=_name), existing)
 
 
 def _name(item: Item) -> str:
@@ -107,7 +95,7 @@ def _compare_all(
             after = as_stored(connection, found, new)
         except DBAPIError as error:
             subject = label(found.schema, found.name, _name(new))
-            note(context.migration_context, f"{subject}: {reason(error)}")
+            note(context.migration_context, f"{subject}: {postgresql.reason(error)}")
         else:
             if after != before:
                 changes.ops.extend(_redefined(old, new, str(before)))

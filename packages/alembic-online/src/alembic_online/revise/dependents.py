@@ -17,9 +17,7 @@ from alembic_online.revise.answers import Answers
 from alembic_online.revise.counting import connection_of
 from alembic_online.revise.operations import RenameColumn
 from alembic_online.revise.rendering import escape_colons
-from alembic_online.revise.walking import each, label, table_of
-
-Table = tuple[str | None, str | None]
+from alembic_online.revise.walking import Table, each, label, short_schema, table_of
 
 # What is meant, as pg_depend has it.
 _COLUMN = """
@@ -127,12 +125,11 @@ def _changes(op: Any) -> Iterator[Change]:
 
 
 def _dependents(context: MigrationContext, change: Change) -> Iterator[Dependent]:
-    default = context.dialect.default_schema_name
     values = {"table": postgresql.quote(context.dialect, *change.table), "name": change.name}
     query = sa.text(f"WITH target AS ({change.target}) {_DEPENDENTS}")
     for row in connection_of(context).execute(query, values):
-        schema = None if row.schema == default else row.schema
-        yield Dependent(row.type, row.identity, (schema, row.table), row.part)
+        table = (short_schema(context, row.schema), row.table)
+        yield Dependent(row.type, row.identity, table, row.part)
 
 
 def _stays(dependent: Dependent, change: Change, gone: list[Change]) -> bool:

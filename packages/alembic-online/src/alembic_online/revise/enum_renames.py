@@ -14,9 +14,9 @@ from alembic_postgresql_enum.operations.drop_enum import DropEnumOp
 from alembic_postgresql_enum.operations.sync_enum_values import SyncEnumValuesOp
 from sqlalchemy.sql.compiler import IdentifierPreparer
 
-from alembic_online.revise.comparing import quote
+from alembic_online.postgresql import literal
 from alembic_online.revise.rendering import for_text
-from alembic_online.revise.walking import label
+from alembic_online.revise.walking import label, short_schema
 
 
 @dataclass
@@ -49,7 +49,7 @@ class RenameMember(ops.MigrateOperation):
 
     def sql(self, preparer: IdentifierPreparer) -> str:
         name = _qualified(preparer, self.type_schema, self.type_name)
-        return f"ALTER TYPE {name} RENAME VALUE {quote(self.old)} TO {quote(self.new)}"
+        return f"ALTER TYPE {name} RENAME VALUE {literal(self.old)} TO {literal(self.new)}"
 
     @property
     def names(self) -> tuple[str, str]:
@@ -69,7 +69,8 @@ def gone_and_new_types(
             ):
                 before, after = set(gone.enum_values), set(new.enum_values)
                 looks_alike = 2 * len(before & after) >= max(len(before), len(after))
-                yield RenameType(_short(context, gone.schema), gone.name, new.name), looks_alike
+                schema = short_schema(context, gone.schema)
+                yield RenameType(schema, gone.name, new.name), looks_alike
 
 
 def gone_and_new_members(
@@ -85,7 +86,7 @@ def gone_and_new_members(
                 for new in added:
                     is_only = len(gone) == len(added) == 1
                     has_value = values.get(new, "").casefold() == old.casefold()
-                    rename = RenameMember(_short(context, op.schema), op.name, old, new)
+                    rename = RenameMember(short_schema(context, op.schema), op.name, old, new)
                     yield rename, is_only or has_value
 
 
@@ -103,10 +104,6 @@ def _values(context: MigrationContext, op: SyncEnumValuesOp) -> dict[str, str]:
 
 def _members(enum_class: Any) -> Any:
     return getattr(enum_class, "__members__", {}).items()
-
-
-def _short(context: MigrationContext, schema: str) -> str | None:
-    return None if schema == context.dialect.default_schema_name else schema
 
 
 def _qualified(preparer: IdentifierPreparer, schema: str | None, name: str) -> str:

@@ -15,7 +15,7 @@ from alembic_postgresql_enum.operations.create_enum import CreateEnumOp
 from alembic_postgresql_enum.operations.drop_enum import DropEnumOp
 from alembic_postgresql_enum.operations.enum_lifecycle_base import EnumLifecycleOp
 
-from alembic_online.revise.comparing import quote
+from alembic_online.postgresql import literal
 from alembic_online.revise.counting import connection_of
 from alembic_online.revise.rendering import for_text
 from alembic_online.revise.walking import each, table_of
@@ -112,8 +112,8 @@ def _placed_values(op: AddEnumValuesOp) -> Iterator[str]:
         if value in op.old_values:
             continue
         if before is not None:
-            yield f"{quote(value)} AFTER {quote(before)}"
+            yield f"{literal(value)} AFTER {literal(before)}"
         elif op.old_values:
-            yield f"{quote(value)} BEFORE {quote(op.old_values[0])}"
+            yield f"{literal(value)} BEFORE {literal(op.old_values[0])}"
         else:
-            yield quote(value)
+            yield literal(value)

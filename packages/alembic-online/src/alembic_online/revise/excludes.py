@@ -7,16 +7,15 @@ import sqlalchemy as sa
 from alembic.autogenerate.api import AutogenContext
 from alembic.operations import ops
 from alembic.runtime.plugins import Plugin
-from alembic.util import PriorityDispatchResult
 from sqlalchemy.dialects.postgresql import ExcludeConstraint
 from sqlalchemy.exc import DBAPIError
 
 from alembic_online import postgresql
 from alembic_online.revise.by_hand import ByHand
+from alembic_online.revise.comparators import compare_tables
 from alembic_online.revise.counting import connection_of
 from alembic_online.revise.definitions import as_stored, definitions
 from alembic_online.revise.rendering import escape_colons
-from alembic_online.revise.trial import reason
 from alembic_online.revise.uncompared import note
 from alembic_online.revise.unmanaged import OPTION, Unmanaged
 from alembic_online.revise.walking import label
@@ -28,32 +27,25 @@ while nobody writes to the table, so autogenerate leaves it to you. By hand:
 
 
 def setup(plugin: Plugin) -> None:
-    plugin.add_autogenerate_comparator(_compare, "table", "excludes", qualifier="postgresql")
+    compare_tables(plugin, "excludes", _compare)
 
 
-def _compare(  # noqa: PLR0913, PLR0917  # the signature of Alembic's comparators
-    context: AutogenContext,
-    changes: ops.ModifyTableOps,
-    schema: str | None,  # noqa: ARG001
-    name: str,  # noqa: ARG001
-    found: sa.Table | None,
-    wanted: sa.Table | None,
-) -> PriorityDispatchResult:
-    if found is not None and wanted is not None:
-        connection = connection_of(context.migration_context)
-        stored = definitions(connection, found, ExcludeConstraint)
-        old = {name: sql for name, sql in stored.items() if sql.startswith("EXCLUDE ")}
-        new = _wanted(context, found, wanted, old)
-        for each in sorted(new):
-            if old.get(each) != new[each]:
-                changes.ops.append(_by_hand(context, found, each, old.get(each), str(new[each])))
-        parents = {"schema_name": found.schema, "table_name": found.name}
-        beside: Unmanaged = context.migration_context.opts[OPTION]
-        for each in sorted(old.keys() - new.keys()):  # somebody may want it: it stops nothing
-            if beside.includes(each, "exclude_constraint", parents):
-                subject = label(found.schema, found.name, each)
-                note(context.migration_context, f"{subject}: no model has {old[each]}")
-    return PriorityDispatchResult.CONTINUE
+def _compare(
+    context: AutogenContext, changes: ops.ModifyTableOps, found: sa.Table, wanted: sa.Table
+) -> None:
+    connection = connection_of(context.migration_context)
+    stored = definitions(connection, found, ExcludeConstraint)
+    old = {name: sql for name, sql in stored.items() if sql.startswith("EXCLUDE ")}
+    new = _wanted(context, found, wanted, old)
+    for each in sorted(new):
+        if old.get(each) != new[each]:
+            changes.ops.append(_by_hand(context, found, each, old.get(each), str(new[each])))
+    parents = {"schema_name": found.schema, "table_name": found.name}
+    beside: Unmanaged = context.migration_context.opts[OPTION]
+    for each in sorted(old.keys() - new.keys()):  # somebody may want it: it stops nothing
+        if beside.includes(each, "exclude_constraint", parents):
+            subject = label(found.schema, found.name, each)
+            note(context.migration_context, f"{subject}: no model has {old[each]}")
 
 
 def _wanted(
@@ -68,7 +60,7 @@ def _wanted(
                 shown[str(item.name)] = as_stored(connection, found, item)
             except DBAPIError as error:
                 subject = label(found.schema, found.name, str(item.name))
-                note(context.migration_context, f"{subject}: {reason(error)}")
+                note(context.migration_context, f"{subject}: {postgresql.reason(error)}")
                 shown[str(item.name)] = old.get(str(item.name))
     return shown
 

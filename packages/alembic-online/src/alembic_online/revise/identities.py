@@ -12,13 +12,13 @@ from alembic.operations import ops
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy.exc import DBAPIError
 
-from alembic_online.postgresql import quote, shortened, statement
+from alembic_online.postgresql import literal, quote, reason, shortened, statement
 from alembic_online.revise.answers import Answers
 from alembic_online.revise.counting import connection_of
 from alembic_online.revise.numbering import ChangeNumbering, Plain, Serial, usual_range
 from alembic_online.revise.rendering import sql_text
-from alembic_online.revise.trial import empty_copy, reason
-from alembic_online.revise.walking import label
+from alembic_online.revise.trial import empty_copy
+from alembic_online.revise.walking import label, replace_each
 
 _OPTIONS = ("start", "increment", "minvalue", "maxvalue", "cache", "cycle")
 _BITS = {sa.SmallInteger: 15, sa.BigInteger: 63}  # the rest has 31
@@ -81,9 +81,7 @@ def _is_serial(column: sa.Column[Any]) -> bool:
 
 def settle_identities(context: MigrationContext, upgrade: ops.UpgradeOps, answers: Answers) -> None:
     """Put the right operations in place of Alembic's change of the default."""
-    for table in upgrade.ops:
-        if isinstance(table, ops.ModifyTableOps):
-            table.ops = [step for op in table.ops for step in _steps(context, op, answers)]
+    replace_each(upgrade, lambda op: _steps(context, op, answers))
 
 
 def _steps(
@@ -141,8 +139,7 @@ def _wanted(context: MigrationContext, op: ops.AlterColumnOp, new: Any) -> Seria
 def _plain(context: MigrationContext, default: Any) -> Plain:
     argument: Any = getattr(default, "arg", None)
     if argument is None or isinstance(argument, str):
-        escaped = argument and argument.replace("'", "''")
-        return Plain(argument and f"'{escaped}'")
+        return Plain(argument and literal(argument))
     return Plain(sql_text(argument, context.dialect))
 
 

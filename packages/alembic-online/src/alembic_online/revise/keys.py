@@ -10,15 +10,14 @@ import sqlalchemy as sa
 from alembic.autogenerate.api import AutogenContext
 from alembic.operations import ops
 from alembic.runtime.plugins import Plugin
-from alembic.util import PriorityDispatchResult
 from sqlalchemy.exc import DBAPIError
 
 from alembic_online import postgresql
 from alembic_online.revise.by_hand import ByHand
+from alembic_online.revise.comparators import compare_tables
 from alembic_online.revise.counting import connection_of
 from alembic_online.revise.rendering import escape_colons, render_item, sql_text
 from alembic_online.revise.trial import empty_copy
-from alembic_online.revise.trial import reason as said
 from alembic_online.revise.uncompared import note
 from alembic_online.revise.walking import label
 
@@ -46,23 +45,16 @@ and after that, the indexes that the column had."""
 
 
 def setup(plugin: Plugin) -> None:
-    plugin.add_autogenerate_comparator(_compare, "table", "keys", qualifier="postgresql")
+    compare_tables(plugin, "keys", _compare)
 
 
-def _compare(  # noqa: PLR0913, PLR0917  # the signature of Alembic's comparators
-    context: AutogenContext,
-    changes: ops.ModifyTableOps,
-    schema: str | None,  # noqa: ARG001
-    name: str,  # noqa: ARG001
-    found: sa.Table | None,
-    wanted: sa.Table | None,
-) -> PriorityDispatchResult:
-    if found is not None and wanted is not None:
-        _compare_keys(context, changes, found, wanted)
-        for column in wanted.columns:
-            if column.name in found.columns:
-                _compare_generated(context, changes, found.columns[column.name], column)
-    return PriorityDispatchResult.CONTINUE
+def _compare(
+    context: AutogenContext, changes: ops.ModifyTableOps, found: sa.Table, wanted: sa.Table
+) -> None:
+    _compare_keys(context, changes, found, wanted)
+    for column in wanted.columns:
+        if column.name in found.columns:
+            _compare_generated(context, changes, found.columns[column.name], column)
 
 
 def _compare_keys(
@@ -111,7 +103,7 @@ def _compare_generated(
     try:
         new = _as_stored(context, found.table, wanted)
     except DBAPIError as error:
-        note(context.migration_context, f"{subject}: {said(error)}")
+        note(context.migration_context, f"{subject}: {postgresql.reason(error)}")
         return
     if old != new:
         text = _GENERATED.format(

@@ -8,7 +8,7 @@ from alembic.autogenerate import renderers
 from alembic.autogenerate.api import AutogenContext
 from alembic.operations import ops
 
-from alembic_online.postgresql import quote, shortened
+from alembic_online.postgresql import literal, quote, shortened
 from alembic_online.revise.rendering import for_text
 
 
@@ -77,7 +77,7 @@ class ChangeNumbering(ops.MigrateOperation):
         if isinstance(self.old, Serial):
             yield f"ALTER SEQUENCE {self.old.sequence} OWNED BY NONE"
             yield f"ALTER SEQUENCE {self.old.sequence} RENAME TO {_last(dialect, before)}"
-            following = f"nextval({_literal(before)})"
+            following = f"nextval({literal(before)})"
         yield f"{alter} ADD GENERATED {_mode(identity)} AS IDENTITY{_options(identity)}"
         first = f"{'greatest' if is_up else 'least'}({identity.start}, {following})"
         yield f"SELECT setval({own}, {first}, false)"
@@ -89,10 +89,10 @@ class ChangeNumbering(ops.MigrateOperation):
         if isinstance(self.new, Serial):
             before = self._aside(dialect)
             yield f"CREATE SEQUENCE {before} AS {self.type_}"
-            yield f"SELECT setval({_literal(before)}, nextval({own}), false)"
+            yield f"SELECT setval({literal(before)}, nextval({own}), false)"
             yield f"{alter} DROP IDENTITY"
             yield f"ALTER SEQUENCE {before} RENAME TO {_last(dialect, self.new.sequence)}"
-            yield f"{alter} SET DEFAULT nextval({_literal(self.new.sequence)})"
+            yield f"{alter} SET DEFAULT nextval({literal(self.new.sequence)})"
             table = quote(dialect, self.schema, self.table_name)
             yield f"ALTER SEQUENCE {self.new.sequence} OWNED BY {table}.{column}"
         elif isinstance(self.new, Plain):
@@ -103,7 +103,7 @@ class ChangeNumbering(ops.MigrateOperation):
     def _names(self, dialect: sa.Dialect) -> tuple[str, str, str]:
         table = quote(dialect, self.schema, self.table_name)
         column = quote(dialect, self.column_name)
-        own = f"pg_get_serial_sequence({_literal(table)}, {_literal(self.column_name)})"
+        own = f"pg_get_serial_sequence({literal(table)}, {literal(self.column_name)})"
         return f"ALTER TABLE {table} ALTER COLUMN {column}", column, own
 
     def _aside(self, dialect: sa.Dialect) -> str:
@@ -148,11 +148,6 @@ _SET = {
     "maxvalue": "SET MAXVALUE {value}",
     "cache": "SET CACHE {value}",
 }
-
-
-def _literal(text: str) -> str:
-    escaped = text.replace("'", "''")
-    return f"'{escaped}'"
 
 
 def _last(dialect: sa.Dialect, qualified: str) -> str:

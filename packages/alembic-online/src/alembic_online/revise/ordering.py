@@ -10,9 +10,7 @@ from alembic_postgresql_enum.operations.add_enum_values import AddEnumValuesOp
 
 from alembic_online.revise.enum_renames import RenameMember, RenameType
 from alembic_online.revise.operations import RenameColumn, RenameConstraint, RenameTable
-from alembic_online.revise.walking import each, table_of
-
-_Table = tuple[str | None, str | None]
+from alembic_online.revise.walking import Table, each, table_of
 
 
 def settle_order(upgrade: ops.UpgradeOps) -> None:
@@ -62,9 +60,9 @@ def _drop_referring_tables_first(upgrade: ops.UpgradeOps) -> None:
     upgrade.ops[:] = [*rest, *changes, *cuts, *(drops[name] for name in order)]
 
 
-def _order(drops: dict[_Table, ops.DropTableOp]) -> tuple[list[_Table], bool]:
+def _order(drops: dict[Table, ops.DropTableOp]) -> tuple[list[Table], bool]:
     names = sorted(drops, key=str)
-    sorter: TopologicalSorter[_Table] = TopologicalSorter()
+    sorter: TopologicalSorter[Table] = TopologicalSorter()
     for name in names:
         sorter.add(name)
     for name in names:
@@ -77,15 +75,15 @@ def _order(drops: dict[_Table, ops.DropTableOp]) -> tuple[list[_Table], bool]:
         return names, True
 
 
-def _targets(op: ops.DropTableOp) -> list[_Table]:
-    targets: list[_Table] = []
+def _targets(op: ops.DropTableOp) -> list[Table]:
+    targets: list[Table] = []
     for constraint in op.to_table().foreign_key_constraints:
         *schema, table, _ = constraint.elements[0].target_fullname.split(".")
         targets.append((schema[0] if schema else None, table))
     return targets
 
 
-def _without_foreign_keys(drops: dict[_Table, ops.DropTableOp]) -> list[ops.ModifyTableOps]:
+def _without_foreign_keys(drops: dict[Table, ops.DropTableOp]) -> list[ops.ModifyTableOps]:
     """Tables that refer to each other can only go when their foreign keys are gone."""
     cuts = []
     for (schema, name), op in sorted(drops.items(), key=str):

@@ -3,8 +3,6 @@
 Some are nobody's leftovers, but what somebody made by hand because production needs it.
 """
 
-import re
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,14 +11,13 @@ from alembic.operations import ops
 from alembic.runtime.migration import MigrationContext
 from alembic_postgresql_enum.operations.drop_enum import DropEnumOp
 
+from alembic_online.postgresql import users_of_type
 from alembic_online.revise.answers import Answers
 from alembic_online.revise.checks import condition_as_stored
 from alembic_online.revise.counting import connection_of
-from alembic_online.revise.rendering import sql_text
+from alembic_online.revise.items import columns_of, item_of
 from alembic_online.revise.unmanaged import advice
-from alembic_online.revise.walking import each, label, table_of
-
-Table = tuple[str | None, str | None]
+from alembic_online.revise.walking import Table, each, label, short_schema, table_of
 
 _KINDS = {
     "unique": "unique constraint",
@@ -28,13 +25,6 @@ _KINDS = {
     "check": "CHECK",
     "primary": "primary key",
 }
-_USERS = sa.text("""
-    SELECT nspname AS schema, relname AS table, attname AS column
-    FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid
-    JOIN pg_namespace ON pg_namespace.oid = relnamespace
-    JOIN pg_type ON pg_type.oid = atttypid
-    WHERE to_regtype(:type) IN (pg_type.oid, typelem) AND NOT attisdropped
-""")
 
 
 @dataclass
@@ -63,11 +53,11 @@ class Going:
 
     def takes(self, op: ops.DropIndexOp | ops.DropConstraintOp) -> bool:
         """Tell whether the item is gone or replaced anyway, by what was asked about already."""
-        item = _item(op)
+        item = item_of(op)
         if table_of(op) in self.tables or _target(item) in self.tables:
             return True
         if any(
-            (table_of(op), name) in self.columns for name in _columns(item, self.context.dialect)
+            (table_of(op), name) in self.columns for name in columns_of(item, self.context.dialect)
         ):
             return True
         return any(self._replaces(made, op) for made in self.made)
@@ -76,7 +66,7 @@ class Going:
         """Tell whether what is made does the same, or more: what is unique finds rows too."""
         if table_of(made) != table_of(op):
             return False
-        old, new = _item(op), _item(made)
+        old, new = item_of(op), item_of(made)
         if str(old.name) == str(new.name):
             return True
         (had, *of_old), (has, *of_new) = self._rule(op, old), self._rule(made, new)
@@ -108,7 +98,7 @@ def review_removals(context: MigrationContext, upgrade: ops.UpgradeOps, answers:
 
 
 def _ask(op: ops.DropIndexOp | ops.DropConstraintOp, answers: Answers) -> None:
-    item = _item(op)
+    item = item_of(op)
     is_index = isinstance(op, ops.DropIndexOp)
     kind = ("unique index" if item.unique else "index") if is_index else _KINDS[_kind(op)]
     schema, table = table_of(op)
@@ -125,16 +115,11 @@ def _kind(op: Any) -> str:
 def _ask_about_type(
     context: MigrationContext, op: DropEnumOp, going: Going, answers: Answers
 ) -> None:
-    default = context.dialect.default_schema_name
-    quote = context.dialect.identifier_preparer.quote
-    name = f"{quote(op.schema or default or '')}.{quote(op.name)}".replace("%%", "%")
-    users = connection_of(context).execute(_USERS, {"type": name}).all()
-    schema = None if op.schema == default else op.schema
-    for user in users:
-        place = (None if user.schema == default else user.schema, user.table)
-        if place in going.tables or (place, user.column) in going.columns | going.retyped:
+    for user_schema, table, column in users_of_type(connection_of(context), op.schema, op.name):
+        place = (short_schema(context, user_schema), table)
+        if place in going.tables or (place, column) in going.columns | going.retyped:
             return
-    subject = label(schema, op.name)
+    subject = label(short_schema(context, op.schema), op.name)
     members = ", ".join(op.enum_values)
     effect = f"drops the type ({members}), which no model has"
     answers.allow("drop", subject, effect, _advice(subject))
@@ -144,30 +129,11 @@ def _advice(subject: str) -> str:
     return f"To have it compared, write it into the model. {advice(subject)}"
 
 
-def _item(op: Any) -> Any:
-    is_index = isinstance(op, ops.CreateIndexOp | ops.DropIndexOp)
-    return op.to_index() if is_index else op.to_constraint()
-
-
 def _target(item: Any) -> Table | None:
     if not isinstance(item, sa.ForeignKeyConstraint):
         return None
     *schema, table, _ = item.elements[0].target_fullname.split(".")
     return (schema[0] if schema else None, table)
-
-
-def _columns(item: Any, dialect: sa.Dialect) -> Iterator[str]:
-    """Yield the columns, and every word of an expression, which may be one."""
-    for column in getattr(item, "columns", ()):
-        yield column.name
-    options = dict(getattr(item, "dialect_kwargs", {}))
-    yield from options.get("postgresql_include") or ()
-    expressions = [getattr(item, "sqltext", None), options.get("postgresql_where")]
-    for expression in [*expressions, *getattr(item, "expressions", ())]:
-        if isinstance(expression, sa.ClauseElement):
-            yield from re.findall(r"\w+", sql_text(expression, dialect))
-        elif isinstance(expression, str):
-            yield from re.findall(r"\w+", expression)
 
 
 def _parts(item: Any) -> list[Any]:

@@ -7,10 +7,11 @@ from alembic.operations import ops
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy.exc import DBAPIError
 
+from alembic_online.postgresql import reason
 from alembic_online.revise.answers import Answers
 from alembic_online.revise.counting import amount, count, rows_of
 from alembic_online.revise.lossless import is_lossless
-from alembic_online.revise.trial import reason, trouble
+from alembic_online.revise.trial import trouble
 from alembic_online.revise.using import ConvertColumn
 from alembic_online.revise.walking import label
 

@@ -17,7 +17,7 @@ from alembic_online.revise.dependents import review_dependents
 from alembic_online.revise.removals import review_removals
 from alembic_online.revise.retyping import review_altered_column
 from alembic_online.revise.unmanaged import advice
-from alembic_online.revise.walking import each, label
+from alembic_online.revise.walking import each, label, short_schema
 
 
 def review_risks(context: MigrationContext, upgrade: ops.UpgradeOps, answers: Answers) -> None:
@@ -56,11 +56,8 @@ def _sync_enum(context: MigrationContext, op: SyncEnumValuesOp, answers: Answers
     for reference in op.affected_columns:
         table = sa.table(reference.table_name, schema=reference.table_schema)
         used = amount(count(context, table, _holds(reference, gone)), "row")
-        schema = reference.table_schema
-        default = context.dialect.default_schema_name
-        subject = label(
-            None if schema == default else schema, reference.table_name, reference.column_name
-        )
+        schema = short_schema(context, reference.table_schema)
+        subject = label(schema, reference.table_name, reference.column_name)
         effect = (
             f"makes the type {op.name} anew without {', '.join(gone) or 'its order'} ({used} use"
             " it and must be changed before), and rewrites the whole table"

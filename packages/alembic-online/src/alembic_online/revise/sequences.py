@@ -6,15 +6,15 @@ import sqlalchemy as sa
 from alembic.operations import ops
 from alembic.runtime.migration import MigrationContext
 
+from alembic_online.postgresql import quote
 from alembic_online.revise.counting import connection_of
 from alembic_online.revise.operations import AlterSequence
+from alembic_online.revise.walking import replace_each
 
 
 def widen_sequences(context: MigrationContext, upgrade: ops.UpgradeOps) -> None:
     """Let the sequence of each integer column that becomes a bigint count as far."""
-    for table in upgrade.ops:
-        if isinstance(table, ops.ModifyTableOps):
-            table.ops = [step for op in table.ops for step in (op, *_sequences(context, op))]
+    replace_each(upgrade, lambda op: (op, *_sequences(context, op)))
 
 
 def _sequences(context: MigrationContext, op: ops.MigrateOperation) -> list[AlterSequence]:
@@ -23,8 +23,7 @@ def _sequences(context: MigrationContext, op: ops.MigrateOperation) -> list[Alte
     if isinstance(op.existing_server_default, sa.Identity):  # PostgreSQL takes care of these
         return []
     old: Any = op.existing_type
-    table = sa.table(op.table_name, schema=op.schema)
-    name = context.dialect.identifier_preparer.format_table(table).replace("%%", "%")
+    name = quote(context.dialect, op.schema, op.table_name)
     query = sa.select(sa.func.pg_get_serial_sequence(name, op.column_name))
     sequence = connection_of(context).scalar(query)
     return [AlterSequence(sequence, old=str(old), new="BIGINT")] if sequence else []

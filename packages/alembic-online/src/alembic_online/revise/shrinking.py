@@ -5,13 +5,12 @@ from alembic.operations import ops
 from sqlalchemy.sql.compiler import IdentifierPreparer
 
 from alembic_online.revise.retyping import shrunk_length
+from alembic_online.revise.walking import replace_each
 
 
 def check_before_shrinking(side: ops.OpContainer, preparer: IdentifierPreparer) -> None:
     """Put a CHECK before, and its removal after, each `ALTER COLUMN` that shortens a string."""
-    for table in side.ops:
-        if isinstance(table, ops.ModifyTableOps):
-            table.ops = [step for op in table.ops for step in _steps(op, preparer)]
+    replace_each(side, lambda op: _steps(op, preparer))
 
 
 def _steps(op: ops.MigrateOperation, preparer: IdentifierPreparer) -> list[ops.MigrateOperation]:

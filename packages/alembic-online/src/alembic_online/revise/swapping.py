@@ -7,7 +7,7 @@ from sqlalchemy.sql.elements import conv
 
 from alembic_online import postgresql
 from alembic_online.revise.operations import RenameConstraint
-from alembic_online.revise.walking import each, table_of
+from alembic_online.revise.walking import each, replace_each, table_of
 
 Key = tuple[str | None, str | None, str]
 
@@ -22,9 +22,7 @@ def swap_what_is_redefined(side: ops.OpContainer) -> None:
     redefined = {key: created[key] for key in created if key in dropped}
     for op in redefined.values():
         _rename(op, postgresql.shortened(_name(op), "_new"))
-    for table in side.ops:
-        if isinstance(table, ops.ModifyTableOps):
-            table.ops = [step for op in table.ops for step in _steps(op, redefined)]
+    replace_each(side, lambda op: _steps(op, redefined))
 
 
 def _is_created(op: ops.MigrateOperation) -> bool:

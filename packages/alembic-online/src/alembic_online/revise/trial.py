@@ -10,7 +10,9 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy.dialects.postgresql import DOMAIN
 from sqlalchemy.exc import DBAPIError
 
+from alembic_online import postgresql
 from alembic_online.revise.counting import connection_of
+from alembic_online.revise.walking import model_of
 
 REWRITES = "rewrites the whole table, which nobody can read or write meanwhile"
 REBUILDS = "rebuilds its indexes, and nobody can read or write the table meanwhile"
@@ -48,8 +50,7 @@ def trouble(context: MigrationContext, op: ops.AddColumnOp | ops.AlterColumnOp) 
     if connection.dialect.name != "postgresql" or _is_harmless(op):
         return None
     with empty_copy(connection, sa.table(op.table_name, schema=op.schema)) as copy:
-        formatted = connection.dialect.identifier_preparer.format_table(copy)
-        name = {"name": formatted.replace("%%", "%")}
+        name = {"name": postgresql.quoted(connection.dialect, copy)}
         if isinstance(op, ops.AddColumnOp) and isinstance(op.column.server_default, sa.Computed):
             _add_what_it_may_use(context, op)
         table, indexes = connection.execute(_FILES, name).one()
@@ -115,23 +116,15 @@ def _change(context: MigrationContext, op: ops.AddColumnOp | ops.AlterColumnOp) 
 
 def _add_what_it_may_use(context: MigrationContext, op: ops.AddColumnOp) -> None:
     """Add the other new columns, bare: a generated one may be made of them."""
-    default = context.dialect.default_schema_name
     found = sa.inspect(connection_of(context)).get_columns(op.table_name, op.schema)
     existing = {column["name"] for column in found}
-    tables: list[sa.Table] = context.opts["target_metadata"].tables.values()
-    for table in tables:
-        if (table.name, table.schema or default) == (op.table_name, op.schema or default):
-            for column in table.columns:
-                if column.name not in existing and column.computed is None:
-                    bare = sa.Column(column.name, column.type)
-                    context.impl.add_column(op.table_name, bare, schema=_SCHEMA)
+    for column in model_of(context, op).columns:
+        if column.name not in existing and column.computed is None:
+            bare = sa.Column(column.name, column.type)
+            context.impl.add_column(op.table_name, bare, schema=_SCHEMA)
 
 
 def _column(name: str, type_: Any, default: Any) -> sa.Column[Any]:
     if isinstance(default, sa.Computed | sa.Identity):
         return sa.Column(name, type_, default)
     return sa.Column(name, type_, server_default=default)
-
-
-def reason(error: DBAPIError) -> str:
-    return str(error.orig).splitlines()[0]

@@ -17,8 +17,10 @@ from alembic.runtime.plugins import Plugin
 from alembic.util import DispatchPriority, PriorityDispatchResult
 from alembic_postgresql_enum.operations.drop_enum import DropEnumOp
 
+from alembic_online.postgresql import users_of_type
 from alembic_online.revise.counting import connection_of
-from alembic_online.revise.walking import label
+from alembic_online.revise.items import columns_of, item_of
+from alembic_online.revise.walking import label, replace_each, table_of
 
 OPTION = "online_unmanaged"  # where the migration context keeps the Unmanaged
 
@@ -28,14 +30,6 @@ _OWNED = sa.text("""
         SELECT FROM pg_depend
         WHERE classid = CAST('pg_class' AS regclass) AND objid = c.oid AND deptype = 'e'
     ))
-""")
-_USERS_OF_TYPE = sa.text("""
-    SELECT n.nspname, relname, attname FROM pg_attribute
-        JOIN pg_type AS t ON t.oid = atttypid OR t.typarray = atttypid
-        JOIN pg_namespace AS tn ON tn.oid = typnamespace AND tn.nspname = :schema
-        JOIN pg_class AS c ON c.oid = attrelid AND NOT relispartition
-        JOIN pg_namespace AS n ON n.oid = relnamespace
-    WHERE typname = CAST(:name AS name) AND NOT attisdropped AND relkind IN ('r', 'p')
 """)
 
 _Table = tuple[str | None, str]
@@ -84,9 +78,9 @@ class Unmanaged:
 
     def leaves_out_type(self, context: MigrationContext, schema: str, name: str) -> bool:
         """Tell whether a type is listed, or used by what is left alone."""
-        users = connection_of(context).execute(_USERS_OF_TYPE, {"schema": schema, "name": name})
         return self._lists(self._short(schema), name) or any(
-            self.leaves_out_column(*user) for user in users
+            self.leaves_out_column(*user)
+            for user in users_of_type(connection_of(context), schema, name)
         )
 
     def _short(self, schema: str | None) -> str | None:
@@ -130,28 +124,21 @@ def _leave_what_belongs(context: AutogenContext, upgrade: ops.UpgradeOps) -> Pri
         if not isinstance(op, DropEnumOp)
         or not unmanaged.leaves_out_type(context.migration_context, op.schema, op.name)
     ]
-    for table in upgrade.ops:
-        if isinstance(table, ops.ModifyTableOps):
-            table.ops = [
-                op
-                for op in table.ops
-                if not any(
-                    unmanaged.leaves_out_column(table.schema, table.table_name, column)
-                    for column in _columns_of_dropped(op)
-                )
-            ]
+    replace_each(upgrade, lambda op: () if _goes_with_column(context, unmanaged, op) else (op,))
     upgrade.ops[:] = [
         op for op in upgrade.ops if not (isinstance(op, ops.ModifyTableOps) and not op.ops)
     ]
     return PriorityDispatchResult.CONTINUE
 
 
-def _columns_of_dropped(op: ops.MigrateOperation) -> list[str]:
-    if isinstance(op, ops.DropIndexOp):
-        return [column.name for column in op.to_index().columns]
-    if isinstance(op, ops.DropConstraintOp):
-        return [column.name for column in getattr(op.to_constraint(), "columns", ())]
-    return []
+def _goes_with_column(context: AutogenContext, unmanaged: Unmanaged, op: Any) -> bool:
+    if not isinstance(op, ops.DropIndexOp | ops.DropConstraintOp):
+        return False
+    schema, table = table_of(op)
+    return any(
+        unmanaged.leaves_out_column(schema, str(table), column)
+        for column in columns_of(item_of(op), context.dialect)
+    )
 
 
 def _names(table: sa.Table) -> Iterator[str]:

@@ -8,13 +8,14 @@ import sqlalchemy as sa
 from alembic.operations import ops
 from alembic.runtime.migration import MigrationContext
 
+from alembic_online.postgresql import literal
 from alembic_online.revise.answers import Answers
-from alembic_online.revise.comparing import CONSTANT, quote
+from alembic_online.revise.comparing import CONSTANT
 from alembic_online.revise.counting import connection_of, rows_of
 from alembic_online.revise.retyping import EXPAND_CONTRACT
 from alembic_online.revise.trial import REWRITES
 from alembic_online.revise.using import USING, ConvertColumn
-from alembic_online.revise.walking import label
+from alembic_online.revise.walking import label, replace_each
 
 _INSTANT, _CLOCK = "TIMESTAMP WITH TIME ZONE", "TIMESTAMP WITHOUT TIME ZONE"
 _ZONED = {_INSTANT, "TIME WITH TIME ZONE"}
@@ -32,9 +33,7 @@ def settle_zones(context: MigrationContext, upgrade: ops.UpgradeOps, answers: An
     """Have each conversion that depends on a time zone name it, as the developer says."""
     if context.dialect.name != "postgresql":
         return
-    for table in upgrade.ops:
-        if isinstance(table, ops.ModifyTableOps):
-            table.ops = [step for op in table.ops for step in _steps(context, op, answers)]
+    replace_each(upgrade, lambda op: _steps(context, op, answers))
 
 
 def _steps(
@@ -97,10 +96,8 @@ def _expressions(
     context: MigrationContext, op: ops.AlterColumnOp, types: tuple[str, str], zone: str
 ) -> tuple[str, str]:
     column = context.dialect.identifier_preparer.quote(op.column_name)
-    there, back = (
-        _CONVERSIONS[pair].format(column=column, zone=quote(zone)) for pair in (types, types[::-1])
-    )
-    return there, back
+    words = {"column": column, "zone": literal(zone)}
+    return _CONVERSIONS[types].format(**words), _CONVERSIONS[types[::-1]].format(**words)
 
 
 def _around_default(
