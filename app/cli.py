@@ -19,6 +19,7 @@ from alembic.util import CommandError
 from pydantic import Secret, ValidationError
 from sqlalchemy import URL
 from sqlalchemy.exc import DBAPIError
+from sqlmodel.ext.asyncio.session import AsyncSession
 
 from app.auth.authorization import list_access
 from app.auth.passwords import PasswordHasher
@@ -26,7 +27,6 @@ from app.auth.schemas import SignUp
 from app.auth.service import sign_up
 from app.database.diagram import draw_schema
 from app.database.embedded import EmbeddedServerError
-from app.database.session import Session
 from app.database.tables import load_models
 from app.database.transactions import Database
 from app.database.url import DatabaseURLError, database_url, require_postgresql
@@ -190,7 +190,7 @@ def _check_revision(url: URL, settings: Settings) -> None:
     _transact(url, partial(check_revision, revisions=read_revisions(), newer=newer))
 
 
-def _transact(url: URL, work: Callable[[Session], Awaitable[None]]) -> None:
+def _transact(url: URL, work: Callable[[AsyncSession], Awaitable[None]]) -> None:
     async def transact() -> None:
         database = Database(url, pool_size=1)
         try:
@@ -213,6 +213,8 @@ async def _work(url: URL, settings: Settings) -> None:
         await database.dispose()
 
 
-async def _sign_up_superuser(session: Session, *, hasher: PasswordHasher, data: SignUp) -> None:
+async def _sign_up_superuser(
+    session: AsyncSession, *, hasher: PasswordHasher, data: SignUp
+) -> None:
     user = await sign_up(session, hasher, data)
     user.is_superuser = True

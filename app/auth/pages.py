@@ -8,7 +8,7 @@ from app.auth import recovery
 from app.auth.dependencies import ClientDep, HasherDep, LimitsDep, limit_mail_tokens
 from app.auth.schemas import EmailConfirmation, PasswordReset, PasswordResetRequest
 from app.web.pages.routing import FORM_RULES, PageRoute, PagesDep
-from app.web.router import SessionDep
+from app.web.session import SessionDep
 
 router = APIRouter(
     tags=["pages"], route_class=PageRoute, dependencies=FORM_RULES, include_in_schema=False

@@ -4,7 +4,7 @@ import uuid
 from collections.abc import Sequence
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Form, Response, status
+from fastapi import Depends, Form, Response, status
 
 from app.auth import login as signing_in
 from app.auth import recovery, service
@@ -41,9 +41,10 @@ from app.users.schemas import UserPublic
 from app.users.service import EmailTaken
 from app.web.errors import Unavailable
 from app.web.problems import problems
-from app.web.router import ServiceRoute, SessionDep
+from app.web.router import Router
+from app.web.session import SessionDep
 
-router = APIRouter(tags=["auth"], route_class=ServiceRoute)
+router = Router(tags=["auth"])
 
 
 @router.post(

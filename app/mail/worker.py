@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 import structlog
 from sqlalchemy import func, or_, update
 from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
 
-from app.database.session import Session
 from app.database.transactions import Database
 from app.mail.letters import Letter, write_letter
 from app.mail.messages import Composer
@@ -151,7 +151,7 @@ async def running(worker: MailWorker) -> AsyncIterator[None]:
         await task
 
 
-async def _claim(session: Session) -> Mail | None:
+async def _claim(session: AsyncSession) -> Mail | None:
     """Make the mail that has been due for longest this worker's own, for a while."""
     now = func.now()
     due = (
@@ -180,7 +180,7 @@ async def _claim(session: Session) -> Mail | None:
     return None if row is None else Mail(*row)
 
 
-async def _write(session: Session, mail: Mail) -> Letter | None:
+async def _write(session: AsyncSession, mail: Mail) -> Letter | None:
     """Decide what to send. The row is locked: who withdraws the mail waits, and finds its token."""
     mine = select(Outbox.id).where(Outbox.id == mail.id, col(Outbox.sent_at).is_(None))
     if (await session.exec(mine.with_for_update())).first() is None:
@@ -188,12 +188,12 @@ async def _write(session: Session, mail: Mail) -> Letter | None:
     return await write_letter(session, mail.kind, mail.payload)
 
 
-async def _mark_sent(session: Session, mail: Mail) -> None:
+async def _mark_sent(session: AsyncSession, mail: Mail) -> None:
     row = update(Outbox).where(col(Outbox.id) == mail.id)
     await session.exec(row.values(sent_at=func.now(), locked_until=None, last_error=None))
 
 
-async def _postpone(session: Session, mail: Mail, wait: timedelta, reason: str) -> None:
+async def _postpone(session: AsyncSession, mail: Mail, wait: timedelta, reason: str) -> None:
     # Not if it took so long that another worker has claimed it since.
     mine = update(Outbox).where(col(Outbox.id) == mail.id, col(Outbox.attempts) == mail.attempts)
     values = {"run_at": func.now() + wait, "locked_until": None, "last_error": reason[:255]}

@@ -7,6 +7,8 @@ from typing import Final
 
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
+from starlette.middleware.body_limit import MAX_BODY_SIZE_SCOPE_KEY
+from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
@@ -26,7 +28,7 @@ _ONLY_HTTPS: Final = (b"strict-transport-security", b"max-age=31536000; includeS
 class ResponseHeaders:
     """Add the security headers, and `X-Request-ID`: the caller's own where it is well formed.
 
-    Also let HEAD be what GET is. Pure ASGI: it costs no task and no copy of the body.
+    Pure ASGI: it costs no task and no copy of the body.
     """
 
     def __init__(self, app: ASGIApp, *, only_https: bool = False) -> None:
@@ -38,8 +40,6 @@ class ResponseHeaders:
             await self._app(scope, receive, send)
             return
         request_id = scope["request_id"] = _request_id(scope)
-        if scope["method"] == "HEAD":  # a GET whose body the server leaves out (RFC 9110, 9.3.2)
-            scope = {**scope, "method": "GET"}
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -59,10 +59,41 @@ def _request_id(scope: Scope) -> str:
     return token_hex(16)
 
 
+class HeadAsGet:
+    """Answer HEAD as GET, whose body the server leaves out (RFC 9110, 9.3.2), if no route has it.
+
+    The scope stays the same one, since layers around this one read it afterwards.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope.get("method") != "HEAD":
+            await self._app(scope, receive, send)
+            return
+        is_refused = False
+        original = dict(scope)
+
+        async def send_unless_refused(message: Message) -> None:
+            nonlocal is_refused
+            if message["type"] == "http.response.start":
+                is_refused = message["status"] == HTTPStatus.METHOD_NOT_ALLOWED
+            if not is_refused:
+                await send(message)
+
+        await self._app(scope, receive, send_unless_refused)
+        if is_refused:
+            scope.clear()
+            scope.update(original, method="GET")
+            await self._app(scope, receive, send)
+
+
 class BodyLimit:
     """Stop reading a body that is larger than `size` bytes, by its own account or by ours.
 
-    The framework's `max_body_size` answers a declared length in plain text, before any handler.
+    A route or router that has a `max_body_size` keeps to that: the framework then counts. Its
+    answer to a declared length is plain text, which becomes a problem document here.
     """
 
     def __init__(self, app: ASGIApp, size: int) -> None:
@@ -74,9 +105,12 @@ class BodyLimit:
             await self._app(scope, receive, send)
             return
         seen = 0
+        is_framework_s = False
 
         async def receive_some() -> Message:
             nonlocal seen
+            if MAX_BODY_SIZE_SCOPE_KEY in scope:
+                return await receive()
             if seen == 0 and _declared_size(scope) > self._size:
                 raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
             message = await receive()
@@ -85,7 +119,24 @@ class BodyLimit:
                 raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
             return message
 
-        await self._app(scope, receive_some, send)
+        async def send_problem(message: Message) -> None:
+            nonlocal is_framework_s
+            if message["type"] == "http.response.start":
+                is_framework_s = _is_plain_refusal(message)
+            if not is_framework_s:
+                await send(message)
+
+        await self._app(scope, receive_some, send_problem)
+        if is_framework_s:
+            error = HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+            handle = scope["app"].exception_handlers[HTTPException]
+            response = await handle(Request(scope), error)
+            await response(scope, receive, send)
+
+
+def _is_plain_refusal(start: Message) -> bool:
+    kind = Headers(raw=start["headers"]).get("content-type", "")
+    return start["status"] == HTTPStatus.REQUEST_ENTITY_TOO_LARGE and kind.startswith("text/plain")
 
 
 def _declared_size(scope: Scope) -> int:

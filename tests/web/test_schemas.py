@@ -1,6 +1,6 @@
 import pytest
 from pydantic import TypeAdapter, ValidationError
-from sqlmodel import Field, SQLModel
+from sqlmodel import SQLModel
 
 from app.web.schemas import Email, Line, Output, Text, find_canonical_email
 
@@ -71,12 +71,11 @@ def test_output_takes_a_row_as_it_is_and_nothing_else() -> None:
     class Written(SQLModel):
         title: str = ""
 
-    class Public(Output, Written):
-        title: Line = Field(min_length=1)
+    class Public(Output):
+        title: str
 
-    assert Public.model_validate(Written()).title == ""
-    with pytest.raises(ValidationError):
-        Public.model_validate({"title": ""})
+    written = Written.model_construct(title="", hashed_password="canary")
+    assert Public.model_validate(written).model_dump() == {"title": ""}
 
 
 def test_output_shows_what_is_computed() -> None:
