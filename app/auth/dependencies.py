@@ -75,6 +75,17 @@ class _GetCurrentUser(_Authentication):
 get_current_login = _GetCurrentLogin()
 CurrentLogin = Annotated[Login, Depends(get_current_login)]
 
+
+async def find_current_login(request: Request) -> Login | None:
+    """Return the caller's login, if there is one, for a route that is open to anyone."""
+    try:
+        return await get_current_login(request)
+    except Unauthenticated:
+        return None
+
+
+OptionalLogin = Annotated[Login | None, Depends(find_current_login)]
+
 get_current_user = _GetCurrentUser()
 CurrentUser = Annotated[User, Depends(get_current_user)]
 

@@ -56,6 +56,7 @@ async def test_account_of_an_international_domain_is_its_owners(
 ) -> None:
     created = await post(client, "/auth/signup", email=written, password=PASSWORD)
     assert (created.status_code, created.json()["email"]) == (201, STORED)
+    assert await log_in(client, written) == 200
     await follow(client, worker, smtp)
     for form in FORMS:
         again = await post(client, "/auth/signup", email=form, password=PASSWORD)
