@@ -33,7 +33,7 @@ from app.users.router import me as me_router
 from app.users.router import router as users_router
 from app.web.docs import router as docs_router
 from app.web.health import router as health_router
-from app.web.middleware import BodyLimit, ResponseHeaders
+from app.web.middleware import BodyLimit, OneHost, ResponseHeaders
 from app.web.openapi import DocumentedAPI
 from app.web.pages.rendering import Pages
 from app.web.problems import install_error_handlers, problem_response
@@ -94,6 +94,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.stopping = False
     app.state.pages = Pages(service=NAME, password_min_length=settings.password_min_length)
     app.add_middleware(BodyLimit, size=MAX_BODY_SIZE)
+    app.add_middleware(OneHost)
     install_error_handlers(app)
     # What is asked for most comes first, since routes are tried in this order.
     add_routes(app, me_router, API)

@@ -1,4 +1,4 @@
-"""What every answer carries, errors included, and how much of a request is read."""
+"""What every answer carries, errors included, and which requests are read, and how far."""
 
 import re
 from http import HTTPStatus
@@ -7,8 +7,12 @@ from typing import Final
 
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
+from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.web.problems import answer_http_error
+
+_HOST = re.compile(rb"[\w.~!$&'()*+,;=%:\[\]-]*")  # RFC 9110, section 7.2
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 # OWASP REST Security and HTTP Headers Cheat Sheets; an answer that has one of them keeps its own.
 _HEADERS: Final = (
@@ -59,9 +63,33 @@ def _request_id(scope: Scope) -> str:
     return token_hex(16)
 
 
+class OneHost:
+    """Refuse a request that names no host, or several: others may read another (RFC 9112, 3.2)."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or _has_host(scope):
+            await self._app(scope, receive, send)
+            return
+        headers = {"Connection": "close"}
+        error = HTTPException(HTTPStatus.BAD_REQUEST, headers=headers)
+        response = await answer_http_error(Request(scope), error)
+        await response(scope, receive, send)
+
+
+def _has_host(scope: Scope) -> bool:
+    hosts = [value for name, value in scope["headers"] if name == b"host"]
+    if len(hosts) != 1:
+        return not hosts and scope["http_version"] == "1.0"
+    return _HOST.fullmatch(hosts[0]) is not None
+
+
 class BodyLimit:
     """Stop reading a body that is larger than `size` bytes, by its own account or by ours.
 
+    Then the connection is closed, as nobody knows how much more of the body comes on it.
     The framework's `max_body_size` answers a declared length in plain text, before any handler.
     """
 
@@ -78,14 +106,18 @@ class BodyLimit:
         async def receive_some() -> Message:
             nonlocal seen
             if seen == 0 and _declared_size(scope) > self._size:
-                raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+                raise _too_large()
             message = await receive()
             seen += len(message.get("body", b""))
             if seen > self._size:
-                raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+                raise _too_large()
             return message
 
         await self._app(scope, receive_some, send)
+
+
+def _too_large() -> HTTPException:
+    return HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, headers={"Connection": "close"})
 
 
 def _declared_size(scope: Scope) -> int:

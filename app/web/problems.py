@@ -54,7 +54,7 @@ def install_error_handlers(app: FastAPI) -> None:
     app.exception_handler(ServiceError)(_service_error)
     app.exception_handler(InvalidField)(_invalid_field)
     app.exception_handler(RequestValidationError)(_validation_error)
-    app.exception_handler(HTTPException)(_http_error)
+    app.exception_handler(HTTPException)(answer_http_error)
     app.exception_handler(DBAPIError)(_database_error)
     app.exception_handler(PoolTimeoutError)(_database_error)
     app.exception_handler(Exception)(_unexpected_error)
@@ -97,7 +97,7 @@ def _message(error: Mapping[str, Any]) -> str:
     return message
 
 
-async def _http_error(request: Request, error: HTTPException) -> Response:
+async def answer_http_error(request: Request, error: HTTPException) -> Response:
     status = HTTPStatus(error.status_code)
     return _respond(request, status, status.description or status.phrase, headers=error.headers)
 

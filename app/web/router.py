@@ -18,6 +18,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from app.database.session import Session
 from app.database.transactions import Database
 from app.web.endpoint import Handle, shorten
+from app.web.parameters import Form, Query
 
 
 class ServiceRoute(APIRoute):
@@ -133,7 +134,7 @@ class _StrictRequest(Request):
         except UnicodeDecodeError:
             error = {"type": "unicode", "loc": ("query",), "msg": "The query is not UTF-8"}
             raise RequestValidationError([error]) from None
-        return super().query_params
+        return Query(query)
 
     async def form(self, **limits: Any) -> FormData:  # type: ignore[override]  # nothing needs more
         """Read a form, which must be UTF-8 as well."""
@@ -142,7 +143,7 @@ class _StrictRequest(Request):
                 unquote_to_bytes(await self.body()).decode()
             except UnicodeDecodeError:
                 raise HTTPException(HTTPStatus.BAD_REQUEST) from None
-        return await super().form(**limits)
+        return Form(await super().form(**limits))
 
     async def json(self) -> Any:
         """Parse JSON as RFC 8259 defines it; Python's own parser is more lenient.
