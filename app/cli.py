@@ -202,7 +202,7 @@ def _transact(url: URL, work: Callable[[AsyncSession], Awaitable[None]]) -> None
 
 
 async def _work(url: URL, settings: Settings) -> None:
-    database = create_database(url, settings, pool_size=2)  # one to send, one to tidy up
+    database = create_database(url, settings, pool_size=3)  # two to send, one to tidy up
     worker = create_mail_worker(settings, database)
     for each in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(each, worker.stop)

@@ -33,7 +33,7 @@ from app.users.router import me as me_router
 from app.users.router import router as users_router
 from app.web.docs import router as docs_router
 from app.web.health import router as health_router
-from app.web.middleware import BodyLimit, HeadAsGet, ResponseHeaders
+from app.web.middleware import BodyLimit, HeadAsGet, OneHost, ResponseHeaders
 from app.web.openapi import DocumentedAPI
 from app.web.pages.rendering import Pages
 from app.web.problems import install_error_handlers, problem_response
@@ -89,6 +89,7 @@ def list_middleware(settings: Settings) -> list[Middleware]:
         Middleware(ResponseHeaders, only_https=settings.in_production),
         Middleware(RequestEvents, observe=observe),
         *([_allow_origins(settings.cors_origins)] if settings.cors_origins else []),
+        Middleware(OneHost),
         Middleware(LastResort),
         Middleware(SessionLifetime),
         Middleware(BodyLimit, size=MAX_BODY_SIZE),

@@ -59,6 +59,19 @@ async def get_current_user(login: CurrentLogin) -> User:
 CurrentUser = Annotated[User, Depends(get_current_user)]
 
 
+async def find_current_login(
+    request: Request, session: SessionDep, token: Annotated[str | None, Depends(_scheme)]
+) -> Login | None:
+    """Return the caller's login, if there is one, for a route that is open to anyone."""
+    try:
+        return await get_current_login(request, session, token)
+    except Unauthenticated:
+        return None
+
+
+OptionalLogin = Annotated[Login | None, Depends(find_current_login)]
+
+
 async def get_recent_login(login: CurrentLogin) -> Login:
     if not login.is_recent:
         raise RecentLoginRequired

@@ -11,7 +11,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from app.auth.models import KnownDevice, LoginSession, RateLimit
 from app.database.transactions import Database
 from app.mail.models import EmailToken, Outbox
-from app.mail.worker import NEVER
+from app.mail.queue import NEVER
 
 MAIL_KEPT = timedelta(days=7)
 UNSENT_MAIL_KEPT = timedelta(days=30)

@@ -93,16 +93,31 @@ async def request_email_change(
     await mail.enqueue(session, mail.EMAIL_CHANGE, user_id=str(login.user.id), email=data.new_email)
 
 
-async def confirm_email(session: AsyncSession, data: EmailConfirmation) -> None:
-    """Verify an address, or put the new one in place of the old; `InvalidToken`, `EmailTaken`."""
+async def confirm_email(
+    session: AsyncSession, login: Login | None, data: EmailConfirmation
+) -> str | None:
+    """Verify an address, or put the new one in place of the old; `InvalidToken`, `EmailTaken`.
+
+    Who is not signed in to the account gets it alone, as its sessions and its password may be those
+    of a stranger who has given this address: they end, and the code to choose another password is
+    returned.
+    """
     proof = await mail.get_proof(session, data.token, _EMAIL_PURPOSES)
     user = await _redeem(session, data.token, proof)
+    is_own = login is not None and login.user.id == user.id
+    password = {} if is_own else {"hashed_password": users.NO_PASSWORD}
     if proof.purpose == mail.EMAIL_CHANGE:
-        await _change_email(session, user, proof.email)
-    elif user.email == proof.email:
-        await _change(session, user, email_verified_at=_VERIFIED_AT)
-    else:
+        await _change_email(session, user, proof.email, **password)
+    elif user.email != proof.email:
         raise mail.InvalidToken
+    elif user.email_verified_at is not None:  # by a new password, meanwhile
+        return None
+    else:
+        await _change(session, user, email_verified_at=func.now(), **password)
+    if is_own:
+        return None
+    await _end_access(session, user)
+    return await mail.mint_token(session, proof._replace(purpose=mail.PASSWORD_RESET))
 
 
 async def invite_user(session: AsyncSession, data: UserCreate) -> User:
@@ -136,10 +151,10 @@ async def _redeem(session: AsyncSession, token: Secret[str], proof: mail.Proof) 
     return user
 
 
-async def _change_email(session: AsyncSession, user: User, email: str) -> None:
+async def _change_email(session: AsyncSession, user: User, email: str, **password: str) -> None:
     old = user.email
     try:
-        await _change(session, user, email=email, email_verified_at=func.now())
+        await _change(session, user, email=email, email_verified_at=func.now(), **password)
     except IntegrityError as error:
         if violates(error, "ix_user_email"):
             raise users.EmailTaken from error

@@ -3,7 +3,7 @@
 import uuid
 from typing import Annotated
 
-from fastapi import Query, status
+from fastapi import Depends, Query, status
 
 from app.auth.dependencies import CurrentUser
 from app.items import service
@@ -14,11 +14,12 @@ from app.web.pagination import Page, PagePublic, PageQuery
 from app.web.problems import problems
 from app.web.router import Router
 from app.web.session import SessionDep
+from app.web.strict import given_once
 
 router = Router(prefix="/items", tags=["items"])
 
 
-@router.get("", response_model=PagePublic[ItemPublic])
+@router.get("", response_model=PagePublic[ItemPublic], dependencies=[Depends(given_once)])
 async def list_items(
     session: SessionDep, user: CurrentUser, query: Annotated[PageQuery, Query()]
 ) -> Page[Item]:

@@ -16,6 +16,7 @@ from app.mail.service import (
 )
 from app.users import service as users
 from app.users.models import User
+from app.web.schemas import find_canonical_email
 
 Payload = Mapping[str, Any]
 
@@ -66,8 +67,8 @@ async def _write_email_verification(
 
 async def _write_email_change(session: AsyncSession, kind: str, payload: Payload) -> Letter | None:
     user = await _find_active_user(session, payload)
-    email = payload["email"]
-    if user is None or user.email == email:
+    email = find_canonical_email(payload["email"])  # an older release had another form
+    if user is None or email is None or email == user.email:
         return None
     if await users.find_user_by_email(session, email):
         # Only who reads that mailbox learns that it has an account.

@@ -23,6 +23,7 @@ from app.web.pagination import Page, PagePublic, PageQuery
 from app.web.problems import problems
 from app.web.router import Router
 from app.web.session import SessionDep
+from app.web.strict import given_once
 
 # To be included first, since `me` is no user's id.
 me = Router(prefix="/users/me", tags=["users"])
@@ -56,7 +57,7 @@ async def delete_me(session: SessionDep, login: RecentLogin) -> None:
     await auth.delete_account(session, login)
 
 
-@router.get("", response_model=PagePublic[UserPublic])
+@router.get("", response_model=PagePublic[UserPublic], dependencies=[Depends(given_once)])
 async def list_users(session: SessionDep, query: Annotated[PageQuery, Query()]) -> Page[User]:
     """List users, newest first; `search` looks in addresses and names."""
     return await service.list_users(session, query)

@@ -59,7 +59,7 @@ def install_error_handlers(app: FastAPI) -> None:
     app.exception_handler(ServiceError)(_service_error)
     app.exception_handler(InvalidField)(_invalid_field)
     app.exception_handler(RequestValidationError)(_validation_error)
-    app.exception_handler(HTTPException)(_http_error)
+    app.exception_handler(HTTPException)(answer_http_error)
     app.exception_handler(DBAPIError)(_database_error)
     app.exception_handler(PoolTimeoutError)(_database_error)
     app.exception_handler(IntegrityError)(_integrity_error)
@@ -104,7 +104,7 @@ def _message(error: Mapping[str, Any]) -> str:
     return message
 
 
-async def _http_error(request: Request, error: HTTPException) -> Response:
+async def answer_http_error(request: Request, error: HTTPException) -> Response:
     """Answer with the status and the detail that were raised, whatever they are."""
     detail = error.detail
     text = detail if isinstance(detail, str) else json.dumps(jsonable_encoder(detail))

@@ -42,6 +42,19 @@ async def require_utf8(request: Request) -> None:
         raise HTTPException(HTTPStatus.BAD_REQUEST, "The form is not UTF-8")
 
 
+async def given_once(request: Request) -> None:
+    """Refuse a parameter with several values: who has checked one may have meant another.
+
+    For the `dependencies` of a route that takes no list in its query or its form.
+    """
+    for place, values in (("query", request.query_params), ("body", await request.form())):
+        names = [name for name, _ in values.multi_items()]
+        for name in names:
+            if names.count(name) > 1:
+                error = {"type": "given_twice", "loc": (place, name), "msg": "Give this once"}
+                raise RequestValidationError([error])
+
+
 def _is_utf8(text: bytes) -> bool:
     try:
         unquote_to_bytes(text).decode()

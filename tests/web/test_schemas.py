@@ -38,7 +38,10 @@ def test_text_takes_tabs_and_line_breaks() -> None:
     ("written", "canonical"),
     [
         ("Ada@Example.COM", "ada@example.com"),
-        (" ada@example.com ", None),
+        (" ada@example.com\u00a0\r\n", "ada@example.com"),
+        ("ada @example.com", None),
+        ("a" * 64 + "@example.com", "a" * 64 + "@example.com"),
+        ("a" * 65 + "@example.com", None),
         ("ada@Bücher.example.com", "ada@xn--bcher-kva.example.com"),
         ("ada@xn--bcher-kva.example.com", "ada@xn--bcher-kva.example.com"),
         ("ada@ｅxample.com", "ada@example.com"),  # noqa: RUF001  # a wide letter
@@ -54,6 +57,11 @@ def test_find_canonical_email_has_one_form_for_an_address(
     written: str, canonical: str | None
 ) -> None:
     assert find_canonical_email(written) == canonical
+    if canonical is None:
+        with pytest.raises(ValidationError):
+            TypeAdapter(Email).validate_python(written)
+    else:
+        assert TypeAdapter(Email).validate_python(written) == canonical
 
 
 def test_email_does_not_quote_what_it_refuses() -> None:
