@@ -31,7 +31,12 @@ def create_hasher(settings: Settings) -> PasswordHasher:
 
 def create_database(url: URL, settings: Settings, pool_size: int) -> Database:
     prepared_statements = settings.database_prepared_statements
-    return Database(url, pool_size=pool_size, prepared_statements=prepared_statements)
+    return Database(
+        url,
+        pool_size=pool_size,
+        prepared_statements=prepared_statements,
+        request_timeout=settings.request_timeout,
+    )
 
 
 def read_revisions() -> Revisions:

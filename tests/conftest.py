@@ -122,6 +122,7 @@ class OneConnection(Database):
 
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
+        self.request_timeout = 10
         self.engine = self.autocommit = self.reading = connection  # type: ignore[assignment]  # can what is needed
         self.new_session = async_sessionmaker(
             connection,

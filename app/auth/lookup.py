@@ -19,6 +19,7 @@ from sqlalchemy.orm import make_transient_to_detached
 from sqlmodel import col
 
 from app.auth.models import LoginSession, is_live
+from app.database.deadline import watching
 from app.database.errors import has_outdated_plan
 from app.database.transactions import Database
 from app.users.models import User
@@ -59,7 +60,8 @@ async def find_login(database: Database, token_hash: bytes) -> FoundLogin | None
 async def _send(driver: AsyncConnection[Any], values: dict[str, Any]) -> Sequence[Any] | None:
     """Send the statement, and let each column's type make of its value what it does in the ORM."""
     sql, constants = _compiled()
-    cursor = await driver.execute(sql, constants | values)
+    with watching(driver):
+        cursor = await driver.execute(sql, constants | values)
     row: Sequence[Any] | None = await cursor.fetchone()
     if row is None:
         return None

@@ -10,6 +10,7 @@ from sqlalchemy.event import listen
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from app.database.deadline import keep_deadlines
 from app.database.errors import TransactionRequired, has_outdated_plan
 
 # What PostgreSQL is told for each connection; milliseconds.
@@ -74,6 +75,7 @@ def create_engine(url: URL, *, pool_size: int, prepared_statements: bool) -> Asy
             **({} if prepared_statements else {"prepare_threshold": None}),
         },
     )
+    keep_deadlines(engine)
     listen(engine.sync_engine, "begin", _begin)
     listen(engine.sync_engine, "before_cursor_execute", _look_at_statement)
     listen(engine.sync_engine, "checkin", _forget_settings)

@@ -14,6 +14,7 @@ from sqlalchemy.orm.exc import StaleDataError
 from sqlmodel import Session, SQLModel
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from app.database.deadline import LONGEST_WAIT, get_time_left
 from app.database.engine import AUTOCOMMIT, READ_ONLY, create_engine
 from app.database.errors import OutcomeUnknown, is_repeatable
 from app.database.url import require_postgresql
@@ -40,8 +41,16 @@ class Database:
     `engine` is an ordinary one. On `autocommit` each statement is its own transaction.
     """
 
-    def __init__(self, url: URL, *, pool_size: int, prepared_statements: bool = True) -> None:
+    def __init__(
+        self,
+        url: URL,
+        *,
+        pool_size: int,
+        prepared_statements: bool = True,
+        request_timeout: float = LONGEST_WAIT,
+    ) -> None:
         """Connect lazily. Raise `DatabaseURLError` for anything but PostgreSQL."""
+        self.request_timeout = request_timeout
         require_postgresql(url)
         self.engine = create_engine(
             url, pool_size=pool_size, prepared_statements=prepared_statements
@@ -103,8 +112,11 @@ async def repeat(
             has_committed = session is not None and session.info.get(_HAS_COMMITTED)
             if has_committed or not is_repeatable(error):
                 raise
-        # Those who were in each other's way shall not start at once again.
-        await asyncio.sleep(_LONGEST_PAUSE * number * SystemRandom().random())
+            # Those who were in each other's way shall not start at once again.
+            pause = _LONGEST_PAUSE * number * SystemRandom().random()
+            if get_time_left() <= pause:
+                raise
+        await asyncio.sleep(pause)
     return await attempt()
 
 

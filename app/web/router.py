@@ -10,6 +10,7 @@ from fastapi.routing import APIRoute
 from starlette.datastructures import FormData, UploadFile
 from starlette.exceptions import HTTPException
 
+from app.database.deadline import time_limit
 from app.database.transactions import commit, repeat
 from app.web.session import find_session
 from app.web.strict import StrictRequest, require_utf8
@@ -41,7 +42,8 @@ class ServiceRoute(APIRoute):
                     await commit(session)
                 return response
 
-            return await repeat(attempt, lambda: find_session(request.scope))
+            with time_limit(request.app.state.database.request_timeout):
+                return await repeat(attempt, lambda: find_session(request.scope))
 
         return handle_in_transaction
 
