@@ -424,3 +424,34 @@ async def test_options_of_the_url_count(migrated_database: URL) -> None:
         assert await connection.scalar(text("SHOW search_path")) == "tenant"
         assert await connection.scalar(text("SHOW lock_timeout")) == "2s"
     await database.dispose()
+
+
+async def test_cancelled_work_leaves_no_connection_behind(live_database: URL) -> None:
+    database = Database(live_database, pool_size=2)
+    arrived = asyncio.Semaphore(0)
+
+    async def sleep(session: AsyncSession) -> None:
+        connection = await session.connection()
+        arrived.release()
+        await connection.execute(text("SELECT pg_sleep(60)"))
+
+    running = [asyncio.create_task(database.transact(sleep)) for _ in range(2)]
+    waiting = [asyncio.create_task(database.transact(server_process)) for _ in range(3)]
+    for _ in running:
+        await arrived.acquire()
+    for each in (*running, *waiting):
+        each.cancel()
+    await asyncio.gather(*running, *waiting, return_exceptions=True)
+    assert database.connections_in_use == 0
+    assert all(await asyncio.gather(*(database.transact(server_process) for _ in range(8))))
+    assert database.connections_in_use == 0
+    await database.dispose()
+
+
+async def test_connection_used_last_is_lent_first(live_database: URL) -> None:
+    database = Database(live_database, pool_size=2)
+    async with database.new_session() as first, database.new_session() as second:
+        processes = [await server_process(first), await server_process(second)]
+        await first.close()
+        assert await database.transact(server_process) == processes[0]
+    await database.dispose()
