@@ -10,7 +10,7 @@ import psycopg
 import structlog
 from fastapi.exceptions import ValidationException
 from pydantic import ValidationError
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, PendingRollbackError
 from structlog.contextvars import merge_contextvars
 from structlog.dev import ConsoleRenderer, plain_traceback
 from structlog.processors import (
@@ -126,6 +126,8 @@ def _say(error: BaseException) -> str:
     """Give the message of an exception, without the values that some libraries put into theirs."""
     if isinstance(error, DBAPIError):
         return f"{_say(error.orig) if error.orig else ''} [{error.statement}]"
+    if isinstance(error, PendingRollbackError):  # which repeats the error before it
+        return "a statement before this one has failed"
     if isinstance(error, psycopg.Error) and error.sqlstate:
         # "Failing row contains (...)" stands in the detail; of class 22, data exceptions, even
         # the message quotes what was refused.

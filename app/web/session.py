@@ -79,6 +79,7 @@ class SessionLifetime:
                     await (session.rollback() if is_refusal else commit(session))
                 except Exception as error:  # noqa: BLE001  # it is answered, or raised again
                     has_failed = True
+                    await session.rollback()
                     await _answer(error, scope, receive, send)
             if not has_failed:
                 await send(message)

@@ -3,6 +3,7 @@
 import json
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, NoReturn
 from urllib.parse import quote
 
@@ -11,6 +12,7 @@ from fastapi import FastAPI
 from httpx2 import AsyncClient
 from pydantic import BaseModel
 from sqlalchemy import text
+from sqlalchemy.exc import IntegrityError
 from sqlmodel import select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -228,6 +230,12 @@ async def refuse_row(session: AsyncSession) -> None:
     await session.flush()
 
 
+async def refuse_after_refusal(session: AsyncSession) -> None:
+    with suppress(IntegrityError):
+        await refuse_row(session)
+    await session.exec(select(User))
+
+
 async def refuse_value(session: AsyncSession) -> None:
     await (await session.connection()).execute(text("SELECT CAST(:x AS uuid)"), {"x": CANARY})
 
@@ -248,7 +256,7 @@ async def fail_with_locals(_: AsyncSession) -> None:
 
 
 FAULTS = [
-    *(refuse_row, refuse_value, refuse_input),
+    *(refuse_row, refuse_after_refusal, refuse_value, refuse_input),
     *(return_something_else, fail_with_locals),
 ]
 
