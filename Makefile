@@ -60,7 +60,7 @@ rebase-revision: setup ## Put the newer of two branches of revisions on top of t
 migrate: setup ## Upgrade the database to the newest revision
 	@.venv/bin/alembic upgrade head
 
-bench: setup ## Compare what a request costs with a hand-written floor: make bench ARGS="--help"
+bench: setup ## Compare what a request costs with a bare FastAPI application: make bench ARGS="--help"
 	@.venv/bin/python -m benchmarks.service $(ARGS)
 
 bench-compare: setup ## Show two results of `make bench`: make bench-compare A=one.json B=other.json

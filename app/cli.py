@@ -19,6 +19,7 @@ from alembic.util import CommandError
 from pydantic import Secret, ValidationError
 from sqlalchemy import URL
 from sqlalchemy.exc import DBAPIError
+from sqlmodel.ext.asyncio.session import AsyncSession
 
 from app.auth.authorization import list_access
 from app.auth.passwords import PasswordHasher
@@ -26,8 +27,7 @@ from app.auth.schemas import SignUp
 from app.auth.service import sign_up
 from app.database.diagram import draw_schema
 from app.database.embedded import EmbeddedServerError
-from app.database.session import Session
-from app.database.tables import load_models
+from app.database.tables import ModelError, load_models
 from app.database.transactions import Database
 from app.database.url import DatabaseURLError, database_url, require_postgresql
 from app.main import create_app
@@ -57,7 +57,7 @@ def main() -> None:
         cli()
     except (CommandError, DatabaseURLError, EmbeddedServerError) as error:
         sys.exit(f"app: {error}")
-    except (PortTakenError, ServiceError, SettingsError, UsageError) as error:
+    except (ModelError, PortTakenError, ServiceError, SettingsError, UsageError) as error:
         sys.exit(f"app: {error}")
     except (DBAPIError, psycopg.Error) as error:
         sys.exit(f"app: the database cannot be used: {getattr(error, 'orig', error)}")
@@ -190,7 +190,7 @@ def _check_revision(url: URL, settings: Settings) -> None:
     _transact(url, partial(check_revision, revisions=read_revisions(), newer=newer))
 
 
-def _transact(url: URL, work: Callable[[Session], Awaitable[None]]) -> None:
+def _transact(url: URL, work: Callable[[AsyncSession], Awaitable[None]]) -> None:
     async def transact() -> None:
         database = Database(url, pool_size=1)
         try:
@@ -202,7 +202,7 @@ def _transact(url: URL, work: Callable[[Session], Awaitable[None]]) -> None:
 
 
 async def _work(url: URL, settings: Settings) -> None:
-    database = create_database(url, settings, pool_size=2)  # one to send, one to tidy up
+    database = create_database(url, settings, pool_size=3)  # two to send, one to tidy up
     worker = create_mail_worker(settings, database)
     for each in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(each, worker.stop)
@@ -213,6 +213,8 @@ async def _work(url: URL, settings: Settings) -> None:
         await database.dispose()
 
 
-async def _sign_up_superuser(session: Session, *, hasher: PasswordHasher, data: SignUp) -> None:
+async def _sign_up_superuser(
+    session: AsyncSession, *, hasher: PasswordHasher, data: SignUp
+) -> None:
     user = await sign_up(session, hasher, data)
     user.is_superuser = True

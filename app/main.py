@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from fastapi import FastAPI
+from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
-from starlette.types import ASGIApp
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from app.auth.pages import router as auth_pages
@@ -16,8 +16,8 @@ from app.database.tables import load_models
 from app.database.url import database_url
 from app.items.router import router as items_router
 from app.mail.worker import running
-from app.observability.events import LastResort, RequestEvents
-from app.observability.logging import configure_logging, event_logger
+from app.observability.events import LastResort, RequestEvents, name_operation
+from app.observability.logging import configure_logging
 from app.observability.metrics import RequestMetrics, sampling
 from app.observability.telemetry import conceal_requests, configure_telemetry
 from app.parts import (
@@ -33,11 +33,12 @@ from app.users.router import me as me_router
 from app.users.router import router as users_router
 from app.web.docs import router as docs_router
 from app.web.health import router as health_router
-from app.web.middleware import BodyLimit, ResponseHeaders
+from app.web.middleware import BodyLimit, HeadAsGet, OneHost, ResponseHeaders
 from app.web.openapi import DocumentedAPI
 from app.web.pages.rendering import Pages
 from app.web.problems import install_error_handlers, problem_response
-from app.web.router import add_routes, name_operation
+from app.web.router import ServiceRoute
+from app.web.session import SessionLifetime
 from app.web.shutdown import delayed_shutdown
 
 # What is imported stays until the end, so no collection need look at it again: that would take
@@ -48,63 +49,63 @@ API = "/api/v1"
 MAX_BODY_SIZE = 64 * 1024  # bytes
 
 
-class Service(DocumentedAPI):
-    def build_middleware_stack(self) -> ASGIApp:
-        """Put what concerns every answer around all else: around the answer 500 too."""
-        settings: Settings = self.state.settings
-        app: ASGIApp = LastResort(super().build_middleware_stack())
-        if settings.cors_origins:
-            app = _allow_origins(app, settings.cors_origins)
-        observe = RequestMetrics().observe if settings.metrics_port else None
-        as_json, level = settings.in_production, settings.log_level
-        log = event_logger("app.requests", as_json=as_json, level=level)
-        app = ResponseHeaders(RequestEvents(app, log, observe), only_https=settings.in_production)
-        # Outermost, so that nobody sees another address than the client's own.
-        trusted = [*settings.trusted_proxies]
-        return ProxyHeadersMiddleware(app, trusted)  # type: ignore[arg-type, return-value]  # uvicorn's own types say the same
-
-
-def _allow_origins(app: ASGIApp, origins: tuple[str, ...]) -> ASGIApp:
-    """Let pages of these origins call the API; they send the token themselves, never a cookie."""
-    return CORSMiddleware(
-        app,
-        allow_origins=origins,
-        allow_methods=("GET", "POST", "PUT", "PATCH", "DELETE"),
-        allow_headers=("Authorization", "Content-Type", "X-Request-ID"),
-        expose_headers=("X-Request-ID", "Retry-After"),
-    )
-
-
 def create_app(settings: Settings | None = None) -> FastAPI:
     """Build the application. Raises `SettingsError` if a setting is missing or wrong."""
     settings = settings or read_settings()
     configure_logging(as_json=settings.in_production, level=settings.log_level)
     load_models()
-    app = Service(
+    app = DocumentedAPI(
         title=NAME,
         version="0.1.0",
         lifespan=lifespan,
+        middleware=list_middleware(settings),
         redirect_slashes=False,
         telemetry=configure_telemetry(),
         openapi_url=None,  # app/web/docs.py serves it, and pages that show it
         generate_unique_id_function=name_operation,
         responses={422: problem_response("The request is not valid")},
     )
+    app.router.route_class = ServiceRoute  # of `@app.get`
     app.state.settings = settings
     app.state.stopping = False
     app.state.pages = Pages(service=NAME, password_min_length=settings.password_min_length)
-    app.add_middleware(BodyLimit, size=MAX_BODY_SIZE)
     install_error_handlers(app)
     # What is asked for most comes first, since routes are tried in this order.
-    add_routes(app, me_router, API)
-    add_routes(app, items_router, API)
-    add_routes(app, users_router, API)
-    add_routes(app, auth_router, API)
-    add_routes(app, health_router)
-    add_routes(app, auth_pages)
+    for router in (me_router, items_router, users_router, auth_router):
+        app.include_router(router, prefix=API)
+    app.include_router(health_router)
+    app.include_router(auth_pages)
     if settings.serves_docs:
-        add_routes(app, docs_router)
+        app.include_router(docs_router)
     return app
+
+
+def list_middleware(settings: Settings) -> list[Middleware]:
+    """Name what each request goes through, the outermost first; all of it is plain ASGI."""
+    observe = RequestMetrics().observe if settings.metrics_port else None
+    return [
+        # First, so that nobody sees another address than the client's own.
+        Middleware(ProxyHeadersMiddleware, trusted_hosts=[*settings.trusted_proxies]),
+        Middleware(ResponseHeaders, only_https=settings.in_production),
+        Middleware(RequestEvents, observe=observe),
+        *([_allow_origins(settings.cors_origins)] if settings.cors_origins else []),
+        Middleware(OneHost),
+        Middleware(LastResort),
+        Middleware(SessionLifetime),
+        Middleware(BodyLimit, size=MAX_BODY_SIZE),
+        Middleware(HeadAsGet),
+    ]
+
+
+def _allow_origins(origins: tuple[str, ...]) -> Middleware:
+    """Let pages of these origins call the API; they send the token themselves, never a cookie."""
+    return Middleware(
+        CORSMiddleware,
+        allow_origins=origins,
+        allow_methods=("GET", "POST", "PUT", "PATCH", "DELETE"),
+        allow_headers=("Authorization", "Content-Type", "X-Request-ID"),
+        expose_headers=("X-Request-ID", "Retry-After"),
+    )
 
 
 @asynccontextmanager

@@ -11,7 +11,8 @@ from app.auth.purge import purge_expired
 from app.database.transactions import Database
 from app.mail.backlog import count_due_mails, get_age_of_oldest_mail
 from app.mail.messages import Composer
-from app.mail.smtp import Console, SMTPOutlet
+from app.mail.outlet import Console
+from app.mail.smtp import SMTPOutlet
 from app.mail.worker import MailWorker
 from app.observability.metrics import Sample
 from app.settings import PROJECT, Settings
@@ -30,7 +31,12 @@ def create_hasher(settings: Settings) -> PasswordHasher:
 
 def create_database(url: URL, settings: Settings, pool_size: int) -> Database:
     prepared_statements = settings.database_prepared_statements
-    return Database(url, pool_size=pool_size, prepared_statements=prepared_statements)
+    return Database(
+        url,
+        pool_size=pool_size,
+        prepared_statements=prepared_statements,
+        request_timeout=settings.request_timeout,
+    )
 
 
 def read_revisions() -> Revisions:

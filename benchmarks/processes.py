@@ -8,7 +8,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -27,12 +27,11 @@ _PRODUCTION = {
     "MAIL_WORKER": "false",
     "TRUSTED_PROXIES": "127.0.0.1/32",
 }
+_QUIET = ("--no-access-log", "--log-level", "warning", "--no-server-header", "--no-proxy-headers")
 COMMANDS = {
-    "floor": [
-        *(str(_BIN / "uvicorn"), "benchmarks.floor:app", "--no-access-log"),
-        *("--log-level", "warning", "--no-server-header", "--no-proxy-headers"),
-    ],
     "service": [str(_BIN / "app"), "run", "--no-migrate"],
+    "bare": [str(_BIN / "uvicorn"), "benchmarks.bare:app", *_QUIET],
+    "floor": [str(_BIN / "uvicorn"), "benchmarks.floor:app", *_QUIET],
 }
 
 
@@ -63,10 +62,11 @@ class Server:
 def cpu_seconds(root: psutil.Process) -> float:
     total = 0.0
     for process in (root, *root.children(recursive=True)):
-        times = process.cpu_times()
-        total += times.user + times.system
-        if process == root:  # its children that have ended
-            total += times.children_user + times.children_system
+        with suppress(psutil.NoSuchProcess):  # an autovacuum has just ended
+            times = process.cpu_times()
+            total += times.user + times.system
+            if process == root:  # its children that have ended
+                total += times.children_user + times.children_system
     return total
 
 

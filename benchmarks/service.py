@@ -1,6 +1,6 @@
-"""What a request costs, beside a hand-written floor in the same run: `make bench`.
+"""What a request costs, beside a bare application and a floor in the same run: `make bench`.
 
-For each data set both servers run on one PostgreSQL, and each workload is driven through them in
+For each data set all servers run on one PostgreSQL, and each workload is driven through them in
 turns, so that whatever else the machine does hits both. CPU time per request is what counts.
 """
 
@@ -91,7 +91,7 @@ def _say_git(*arguments: str) -> str:
 
 
 def measure(server: URL, folder: Path, items: int, options: argparse.Namespace) -> dict[str, Any]:
-    """Measure both servers on a data set, and how large their workers became."""
+    """Measure the servers on a data set, and how large their workers became."""
     say(f"\n{items:,} items of {data.count_users(items):,} users")
     began = time.monotonic()
     url = data.create_database(server, items, floor.hasher.hash(data.PASSWORD))

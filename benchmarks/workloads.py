@@ -17,7 +17,7 @@ class Workload:
 
     name: str
     budget: float
-    """How many times the floor's CPU it may cost."""
+    """How many times the bare application's CPU it may cost."""
     make: Callable[[random.Random, int], bytes]
     clients: int = 32
 
@@ -97,13 +97,13 @@ def _own_item(chance: random.Random, user: int, users: int) -> str:
 WORKLOADS = {
     workload.name: workload
     for workload in (
-        Workload("me", 1.8, _get_me),
-        Workload("item", 1.8, _get_item),
-        Workload("items", 1.8, _list_items),
-        Workload("create item", 1.8, _create_item),
-        Workload("update item", 1.8, _update_item),
-        Workload("admin's users", 1.8, _list_users),
-        Workload("mix", 1.8, _mix),
+        Workload("me", 0.9, _get_me),
+        Workload("item", 1.15, _get_item),
+        Workload("items", 1.15, _list_items),
+        Workload("create item", 1.15, _create_item),
+        Workload("update item", 1.15, _update_item),
+        Workload("admin's users", 1.15, _list_users),
+        Workload("mix", 1.15, _mix),
         Workload("login", 1.1, _log_in, clients=8),
     )
 }

@@ -5,7 +5,7 @@ import shutil
 import signal
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import ExitStack
+from contextlib import AbstractAsyncContextManager, ExitStack, nullcontext
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -16,15 +16,14 @@ from alembic import command
 from alembic.config import Config
 from fastapi import FastAPI
 from httpx2 import ASGITransport, AsyncClient
-from psycopg import AsyncConnection, sql
+from psycopg import sql
 from pydantic import SecretStr
-from sqlalchemy import URL, StaticPool, make_url, text
-from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy import URL, NullPool, make_url, text
+from sqlalchemy.ext.asyncio import AsyncConnection, async_sessionmaker, create_async_engine
+from sqlmodel.ext.asyncio.session import AsyncSession
 
 from app.auth.rate_limit import RateLimits
 from app.database.embedded import running_server
-from app.database.pool import Pool
-from app.database.session import Session
 from app.database.transactions import Database
 from app.database.url import libpq_uri
 from app.main import create_app
@@ -121,32 +120,34 @@ def alembic_config(url: URL) -> Config:
 class OneConnection(Database):
     """A database whose sessions share a connection, and are savepoints of its transaction."""
 
-    def __init__(self, url: URL) -> None:
-        self.engine = create_async_engine(
-            url,
-            poolclass=StaticPool,
-            isolation_level="AUTOCOMMIT",
-            skip_autocommit_rollback=True,
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+        self.request_timeout = 10
+        self.engine = self.autocommit = self.reading = connection  # type: ignore[assignment]  # can what is needed
+        self.new_session = async_sessionmaker(
+            connection,
+            class_=AsyncSession,
+            expire_on_commit=False,
+            join_transaction_mode="create_savepoint",
         )
-        self.pool = Pool(self.engine, 10)
+
+    def connect(self) -> AbstractAsyncContextManager[AsyncConnection]:
+        return nullcontext(self._connection)
 
 
 @pytest.fixture
 async def database(migrated_database: URL) -> AsyncIterator[Database]:
     """A database on which no change outlives the test."""
-    database = OneConnection(migrated_database)
-    lent = await database.engine.raw_connection()
-    connection: AsyncConnection[Any] = lent.driver_connection  # type: ignore[assignment]  # psycopg's
-    async with connection.transaction(force_rollback=True):
-        yield database
-    await database.dispose()
-    await database.engine.dispose()
+    engine = create_async_engine(migrated_database, poolclass=NullPool)
+    async with engine.connect() as connection, connection.begin() as transaction:
+        yield OneConnection(connection)
+        await transaction.rollback()
 
 
 @pytest.fixture
-async def session(database: Database) -> AsyncIterator[Session]:
+async def session(database: Database) -> AsyncIterator[AsyncSession]:
     """A session whose every change is undone after the test."""
-    async with database.new_session(read_only=False) as session:
+    async with database.new_session() as session:
         yield session
 
 
@@ -169,12 +170,14 @@ async def client(app: FastAPI) -> AsyncIterator[AsyncClient]:
 
 
 @pytest.fixture
-async def user(session: Session) -> User:
+async def user(session: AsyncSession) -> User:
     return await make_user(session)
 
 
 @pytest.fixture
-async def user_client(app: FastAPI, session: Session, user: User) -> AsyncIterator[AsyncClient]:
+async def user_client(
+    app: FastAPI, session: AsyncSession, user: User
+) -> AsyncIterator[AsyncClient]:
     """A client that is signed in as `user`."""
     async with new_client(app) as client:
         await sign_in(client, session, user)
@@ -182,13 +185,13 @@ async def user_client(app: FastAPI, session: Session, user: User) -> AsyncIterat
 
 
 @pytest.fixture
-async def superuser(session: Session) -> User:
+async def superuser(session: AsyncSession) -> User:
     return await make_superuser(session)
 
 
 @pytest.fixture
 async def superuser_client(
-    app: FastAPI, session: Session, superuser: User
+    app: FastAPI, session: AsyncSession, superuser: User
 ) -> AsyncIterator[AsyncClient]:
     """A client that is signed in as `superuser`."""
     async with new_client(app) as client:
@@ -219,9 +222,9 @@ async def live_app(live_database: URL) -> AsyncIterator[FastAPI]:
 
 
 @pytest.fixture
-async def live_session(live_app: FastAPI) -> AsyncIterator[Session]:
+async def live_session(live_app: FastAPI) -> AsyncIterator[AsyncSession]:
     """A session on the live application's database; its commits are real."""
-    async with live_app.state.database.new_session(read_only=False) as session:
+    async with live_app.state.database.new_session() as session:
         yield session
 
 

@@ -7,13 +7,13 @@ from httpx2 import AsyncClient
 from pydantic import Secret
 from sqlalchemy import DateTime, Interval, cast, type_coerce, update
 from sqlmodel import col
+from sqlmodel.ext.asyncio.session import AsyncSession
 
 from app.auth.models import LoginSession, RateLimit
 from app.auth.password_policy import PasswordPolicy
 from app.auth.passwords import PasswordHasher
 from app.auth.schemas import SignUp
 from app.auth.service import Client, sign_up, start_session
-from app.database.session import Session
 from app.items.models import Item
 from app.items.schemas import ItemCreate
 from app.items.service import create_item
@@ -27,7 +27,7 @@ HASHER = PasswordHasher(memory=8, threads=2, policy=POLICY)
 _numbers = count(1)
 
 
-async def make_user(session: Session, **attributes: Any) -> User:
+async def make_user(session: AsyncSession, **attributes: Any) -> User:
     """Sign a user up with `PASSWORD`; `attributes` are set over what sign-up does."""
     number = next(_numbers)
     data = SignUp(
@@ -42,11 +42,11 @@ async def make_user(session: Session, **attributes: Any) -> User:
     return user
 
 
-async def make_superuser(session: Session, **attributes: Any) -> User:
+async def make_superuser(session: AsyncSession, **attributes: Any) -> User:
     return await make_user(session, is_superuser=True, **attributes)
 
 
-async def make_item(session: Session, owner: User, **attributes: Any) -> Item:
+async def make_item(session: AsyncSession, owner: User, **attributes: Any) -> Item:
     data = {"title": f"Item {next(_numbers)}"} | attributes
     item = await create_item(session, owner, ItemCreate(**data))
     session.add(item)
@@ -54,7 +54,7 @@ async def make_item(session: Session, owner: User, **attributes: Any) -> Item:
     return item
 
 
-async def make_token(session: Session, user: User) -> str:
+async def make_token(session: AsyncSession, user: User) -> str:
     """Start a login session of the user, as no limit keeps from, and return the access token."""
     token = await start_session(session, user.id, Client("192.0.2.1", "tests"))
     await session.commit()
@@ -62,7 +62,7 @@ async def make_token(session: Session, user: User) -> str:
 
 
 async def make_mail_token(
-    session: Session, user: User, purpose: str, email: str | None = None
+    session: AsyncSession, user: User, purpose: str, email: str | None = None
 ) -> str:
     """Return the code that a mail to the user would carry."""
     token = await mint_token(session, Proof(user.id, purpose, email or user.email))
@@ -70,19 +70,19 @@ async def make_mail_token(
     return token
 
 
-async def move_mail_tokens_back(session: Session, interval: str) -> None:
+async def move_mail_tokens_back(session: AsyncSession, interval: str) -> None:
     """Set the end of all mail tokens back by an interval of PostgreSQL, as if time passed."""
     expires_at = col(EmailToken.expires_at) - cast(interval, Interval)
     await session.exec(update(EmailToken).values(expires_at=expires_at))
     await session.commit()
 
 
-async def sign_in(client: AsyncClient, session: Session, user: User) -> None:
+async def sign_in(client: AsyncClient, session: AsyncSession, user: User) -> None:
     """Make the client's requests the user's."""
     client.headers["Authorization"] = f"Bearer {await make_token(session, user)}"
 
 
-async def move_login_back(session: Session, user: User, **instants: str) -> None:
+async def move_login_back(session: AsyncSession, user: User, **instants: str) -> None:
     """Set instants of the user's sessions back by an interval of PostgreSQL, as if time passed."""
     back = {
         name: getattr(LoginSession, name) - cast(interval, Interval)
@@ -93,14 +93,14 @@ async def move_login_back(session: Session, user: User, **instants: str) -> None
     await session.commit()
 
 
-async def let_time_pass(session: Session, interval: str) -> None:
+async def let_time_pass(session: AsyncSession, interval: str) -> None:
     """Set the buckets of all limits back by an interval of PostgreSQL."""
     arrival_at = type_coerce(RateLimit.arrival_at, DateTime(timezone=True))
     await session.exec(update(RateLimit).values(arrival_at=arrival_at - cast(interval, Interval)))
     await session.commit()
 
 
-async def reload_user(session: Session, user: User) -> User:
+async def reload_user(session: AsyncSession, user: User) -> User:
     """Return the user as the database has it now."""
     await session.refresh(user)
     return user

@@ -18,6 +18,10 @@ class Catcher:
     tls: ssl.SSLContext | None = None
     messages: list[EmailMessage] = field(default_factory=list)
     answers: dict[str, str] = field(default_factory=dict)
+    first_answers: dict[str, str | None] = field(default_factory=dict)
+    """The same, once; nothing is said if it is empty, and with None the connection is closed."""
+    held: set[str] = field(default_factory=set)
+    """For whom nothing is taken until `may_answer` is set; the others need not wait for it then."""
     commands: list[str] = field(default_factory=list)
     connections: int = 0
     may_answer: asyncio.Event = field(default_factory=asyncio.Event)
@@ -41,21 +45,30 @@ class Catcher:
         while line := (await reader.readline()).decode().strip():
             self.commands.append(line)
             verb = line.split()[0].upper()
-            for answer in self._answer(verb):
-                writer.write(f"{answer}\r\n".encode())
-            if verb == "QUIT":
+            if verb == "RCPT" and self._is_held(line):
+                await self.may_answer.wait()
+            answers = [*self._answer(verb)]
+            for answer in filter(None, answers):
+                writer.write(f"{answer}\r\n".encode(errors="surrogateescape"))
+            if verb == "QUIT" or None in answers:
                 return
             if verb == "STARTTLS" and self.tls:
                 await writer.start_tls(self.tls)
-            if verb == "DATA" and "DATA" not in self.answers:
+            if answers == ["354 go on"]:
                 data = await reader.readuntil(b"\r\n.\r\n")
                 self.messages.append(parse(data))
-                await self.may_answer.wait()
+                if not self.held:
+                    await self.may_answer.wait()
                 writer.write(b"250 taken\r\n")
             await writer.drain()
 
-    def _answer(self, verb: str) -> Iterator[str]:
-        if verb in self.answers:
+    def _is_held(self, line: str) -> bool:
+        return any(f"<{each}>" in line for each in self.held)
+
+    def _answer(self, verb: str) -> Iterator[str | None]:
+        if verb in self.first_answers:
+            yield self.first_answers.pop(verb)
+        elif verb in self.answers:
             yield self.answers[verb]
         elif verb == "EHLO":
             yield "250-tests"

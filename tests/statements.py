@@ -1,11 +1,14 @@
-"""The SQL that is sent, as psycopg is told to: the ORM's, and that of statements built once."""
+"""The SQL that is sent, as psycopg is told to."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 from unittest.mock import patch
 
 from psycopg import AsyncCursor
+
+_BEGINS_OR_ENDS = re.compile("BEGIN|SAVEPOINT|RELEASE|ROLLBACK")
 
 
 class Sent(NamedTuple):
@@ -21,7 +24,8 @@ def record_statements() -> Iterator[list[Sent]]:
     execute, execute_many = AsyncCursor.execute, AsyncCursor.executemany
 
     async def record(self: Any, sql: Any, parameters: Any = None, **options: Any) -> Any:
-        sent.append(Sent(str(sql), parameters))
+        if not _BEGINS_OR_ENDS.match(str(sql)):
+            sent.append(Sent(str(sql), parameters))
         return await execute(self, sql, parameters, **options)
 
     async def record_many(self: Any, sql: Any, parameters: Any, **options: Any) -> None:

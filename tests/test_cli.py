@@ -197,3 +197,12 @@ def test_run_starts_on_a_newer_database_if_told_to(database: URL) -> None:
         urlopen(f"{server.url}/readyz", timeout=10) as answer,  # noqa: S310  # our own server
     ):
         assert answer.status == 200
+
+
+def test_create_superuser_stores_an_international_address_in_ascii(run: Run, database: URL) -> None:
+    done = create_superuser(run, database, email=" Ada@München.example ")
+    assert done.output == "ada@xn--mnchen-3ya.example is a superuser\n"
+    stored = query(database, 'SELECT email FROM "user"')
+    assert stored == [("ada@xn--mnchen-3ya.example",)]
+    again = create_superuser(run, database, email="ada@münchen.example")
+    assert again.code == "app: Another user already has this e-mail address."

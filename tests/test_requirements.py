@@ -9,8 +9,8 @@ import pytest
 from httpx2 import AsyncClient
 from sqlalchemy import text
 from sqlmodel import SQLModel, col, select, update
+from sqlmodel.ext.asyncio.session import AsyncSession
 
-from app.database.session import Session
 from app.database.tables import load_models
 from app.mail.models import Outbox
 from app.mail.service import PASSWORD_RESET
@@ -64,7 +64,7 @@ def find_bodies() -> Iterator[tuple[str, dict[str, Any]]]:
                 yield f"{method.upper()} {path}", SCHEMAS[name]["properties"]
 
 
-async def dump(session: Session) -> list[object]:
+async def dump(session: AsyncSession) -> list[object]:
     """Return what a body could change; not that a session was used."""
     connection = await session.connection()
     tables = ('"user"', "item", "outbox", "email_token")
@@ -73,7 +73,7 @@ async def dump(session: Session) -> list[object]:
 
 @pytest.mark.parametrize("route", [route for route in BODIES if "json" in BODIES[route]])
 async def test_asvs_8_2_3_no_body_sets_what_is_not_the_clients(
-    cast: Cast, session: Session, monkeypatch: pytest.MonkeyPatch, route: str
+    cast: Cast, session: AsyncSession, monkeypatch: pytest.MonkeyPatch, route: str
 ) -> None:
     caller = next(
         name for name, status in zip(CALLERS, DECISIONS[route], strict=True) if status < 300
@@ -90,7 +90,7 @@ async def test_asvs_8_2_3_no_body_sets_what_is_not_the_clients(
     assert await dump(session) == before
 
 
-async def test_asvs_6_3_2_new_database_has_no_account(session: Session) -> None:
+async def test_asvs_6_3_2_new_database_has_no_account(session: AsyncSession) -> None:
     load_models()
     connection = await session.connection()
     for table in SQLModel.metadata.tables.values():
@@ -115,7 +115,7 @@ def test_asvs_6_2_10_password_has_no_hint_and_no_end() -> None:
 
 
 async def test_asvs_6_2_10_old_password_still_signs_in(
-    client: AsyncClient, session: Session
+    client: AsyncClient, session: AsyncSession
 ) -> None:
     user = await make_user(session)
     ago = text("now() - interval '10 years'")
@@ -138,7 +138,7 @@ def test_asvs_6_4_6_no_administrator_can_set_a_password() -> None:
 
 
 async def test_rfc_6750_token_counts_in_the_header_only(
-    client: AsyncClient, session: Session
+    client: AsyncClient, session: AsyncSession
 ) -> None:
     token = await make_token(session, await make_user(session))
     path = f"{API}/users/me?access_token={token}&token={token}&Authorization=Bearer%20{token}"
@@ -167,7 +167,7 @@ def test_asvs_14_2_1_urls_hold_ids_and_pages_only() -> None:
 
 @pytest.mark.parametrize("injection", INJECTIONS)
 async def test_asvs_1_2_4_text_is_never_code(
-    client: AsyncClient, superuser_client: AsyncClient, session: Session, injection: str
+    client: AsyncClient, superuser_client: AsyncClient, session: AsyncSession, injection: str
 ) -> None:
     user = await make_user(session, full_name="Ada")
     other = await make_item(session, user, title="Other")
@@ -190,7 +190,7 @@ async def test_asvs_1_2_4_text_is_never_code(
 
 @pytest.mark.parametrize("injection", [*INJECTIONS, "a\r\nBcc: eve", "a\nSubject: b"])
 async def test_asvs_1_2_4_address_is_never_code(
-    client: AsyncClient, session: Session, injection: str
+    client: AsyncClient, session: AsyncSession, injection: str
 ) -> None:
     await make_user(session)
     for email in (injection, f"{injection}@example.com", f"ada@{injection}"):

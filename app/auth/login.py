@@ -2,15 +2,17 @@
 
 import re
 import uuid
+from collections.abc import Sequence
 from hashlib import sha256
 from typing import ClassVar, NamedTuple
 
-from sqlalchemy import ARRAY, LargeBinary, Uuid, any_, bindparam, func, update
+from sqlalchemy import ARRAY, String, func, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
 from structlog.contextvars import bind_contextvars
 
-from app.auth.models import KnownDevice, LoginSession
+from app.auth.models import KnownDevice, LoginSession, is_live
 from app.auth.passwords import PasswordHasher
 from app.auth.rate_limit import (
     PER_ACCOUNT,
@@ -22,9 +24,7 @@ from app.auth.rate_limit import (
     give_back,
 )
 from app.auth.schemas import LoginForm, TokenPublic
-from app.auth.service import Client, is_live, lock_user, start_session
-from app.database.session import Session
-from app.database.statements import Statement
+from app.auth.service import Client, lock_user, start_session
 from app.database.transactions import release_connection
 from app.mail import service as mail
 from app.users.models import User
@@ -47,12 +47,12 @@ class _Account(NamedTuple):
     user_id: uuid.UUID | None
     hashed_password: str
     is_active: bool
-    addresses: list[str | None]
+    addresses: Sequence[str | None]
     """From where it is signed in."""
 
 
 async def log_in(
-    session: Session,
+    session: AsyncSession,
     hasher: PasswordHasher,
     limits: RateLimits,
     form: LoginForm,
@@ -90,16 +90,11 @@ async def log_in(
     return token
 
 
-_live_addresses = select(LoginSession.address).where(LoginSession.user_id == User.id, is_live())
-_FIND_ACCOUNT = Statement[tuple[uuid.UUID, str, bool, list[str | None]]](
-    select(
-        User.id, User.hashed_password, User.is_active, func.array(_live_addresses.scalar_subquery())
-    ).where(User.email == bindparam("email"))
-)
-
-
-async def _find_account(session: Session, email: str | None) -> _Account:
-    row = await session.find_one(_FIND_ACCOUNT, email=email or "")
+async def _find_account(session: AsyncSession, email: str | None) -> _Account:
+    live = select(LoginSession.address).where(LoginSession.user_id == User.id, is_live())
+    addresses = func.array(live.scalar_subquery(), type_=ARRAY(String))
+    account = select(User.id, User.hashed_password, User.is_active, addresses)
+    row = (await session.exec(account.where(User.email == (email or "")))).one_or_none()
     return _Account(*row) if row else _Account(None, NO_PASSWORD, is_active=False, addresses=[])
 
 
@@ -114,38 +109,27 @@ def _limit(name: str, account: _Account, client: Client) -> list[Use]:
     return uses
 
 
-async def _replace_hash(session: Session, user_id: uuid.UUID, new_hash: str) -> None:
+async def _replace_hash(session: AsyncSession, user_id: uuid.UUID, new_hash: str) -> None:
     user = update(User).where(col(User.id) == user_id)
     await session.exec(user.values(hashed_password=new_hash))
 
 
-_mine = bindparam("fingerprints", type_=ARRAY(LargeBinary))
-_new = insert(KnownDevice).from_select(
-    ["user_id", "fingerprint"],
-    select(bindparam("user_id", type_=Uuid), func.unnest(_mine)),
-)
-_remembered = _new.on_conflict_do_update(
-    index_elements=[col(KnownDevice.user_id), col(KnownDevice.fingerprint)],
-    set_={"last_used_at": func.now()},
-)
-# In one trip: what is counted is as it was before.
-_REMEMBER = Statement[tuple[int, int]](
-    select(
-        func.count(),
-        func.count().filter(col(KnownDevice.fingerprint) == any_(_mine)),
-    )
-    .where(KnownDevice.user_id == bindparam("user_id"))
-    .add_cte(_remembered.cte("remember"))
-)
-
-
-async def _remember_device(session: Session, user_id: uuid.UUID, client: Client) -> bool:
+async def _remember_device(session: AsyncSession, user_id: uuid.UUID, client: Client) -> bool:
     """Note where the user signs in; tell whether the device or the network is a new one.
 
     Of the first login, which has nothing to be compared with, it is not said.
     """
     mine = [_fingerprint("device", _find_device(client)), _fingerprint("network", client.network)]
-    total, recognized = await session.fetch_one(_REMEMBER, user_id=user_id, fingerprints=mine)
+    known = select(func.count(), func.count().filter(col(KnownDevice.fingerprint).in_(mine))).where(
+        KnownDevice.user_id == user_id
+    )
+    new = insert(KnownDevice).values([{"user_id": user_id, "fingerprint": each} for each in mine])
+    remembered = new.on_conflict_do_update(
+        index_elements=[col(KnownDevice.user_id), col(KnownDevice.fingerprint)],
+        set_={"last_used_at": func.now()},
+    )
+    # In one trip: what is counted is as it was before.
+    total, recognized = (await session.exec(known.add_cte(remembered.cte("remembered")))).one()
     return total > 0 and recognized < len(mine)
 
 

@@ -1,11 +1,14 @@
 """The devices that are signed in, those that were before, and how much has been tried."""
 
 import uuid
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from sqlmodel import Field, SQLModel
+from sqlalchemy import ColumnElement, and_, func
+from sqlmodel import Field, SQLModel, col
 
 from app.database.tables import NOW
+
+IDLE_LIFETIME = timedelta(days=7)
 
 
 class LoginSession(SQLModel, table=True):
@@ -22,6 +25,14 @@ class LoginSession(SQLModel, table=True):
     expires_at: datetime = Field(index=True)
     address: str | None = Field(default=None, max_length=45)
     user_agent: str | None = Field(default=None, max_length=255)
+
+
+def is_live() -> ColumnElement[bool]:
+    """Return the condition that a login session has not expired."""
+    return and_(
+        col(LoginSession.expires_at) > func.now(),
+        col(LoginSession.last_used_at) > func.now() - IDLE_LIFETIME,
+    )
 
 
 class KnownDevice(SQLModel, table=True):

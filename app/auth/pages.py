@@ -8,7 +8,7 @@ from app.auth import recovery
 from app.auth.dependencies import ClientDep, HasherDep, LimitsDep, limit_mail_tokens
 from app.auth.schemas import EmailConfirmation, PasswordReset, PasswordResetRequest
 from app.web.pages.routing import FORM_RULES, PageRoute, PagesDep
-from app.web.router import SessionDep
+from app.web.session import SessionDep
 
 router = APIRouter(
     tags=["pages"], route_class=PageRoute, dependencies=FORM_RULES, include_in_schema=False
@@ -40,9 +40,9 @@ async def ask_for_confirmation(pages: PagesDep) -> Response:
 async def confirm_email(
     session: SessionDep, pages: PagesDep, form: Annotated[EmailConfirmation, Form()]
 ) -> Response:
-    """Confirm the address for which the token was made."""
-    await recovery.confirm_email(session, form)
-    return pages.render("email_confirmed.html")
+    """Confirm the address for which the token was made, and ask for a new password."""
+    token = await recovery.confirm_email(session, None, form)
+    return pages.render("email_confirmed.html", typed={"token": token} if token else {})
 
 
 @router.get("/forgot-password")

@@ -6,12 +6,12 @@ from typing import Final, NamedTuple
 
 from sqlalchemy import ColumnElement, and_, delete, func, inspect, tuple_
 from sqlmodel import SQLModel, col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
 
 from app.auth.models import KnownDevice, LoginSession, RateLimit
-from app.database.session import Session
 from app.database.transactions import Database
 from app.mail.models import EmailToken, Outbox
-from app.mail.worker import NEVER
+from app.mail.queue import NEVER
 
 MAIL_KEPT = timedelta(days=7)
 UNSENT_MAIL_KEPT = timedelta(days=30)
@@ -58,7 +58,7 @@ async def purge_expired(database: Database) -> int:
     return deleted
 
 
-async def _delete_some(session: Session, expired: Expired) -> int | None:
+async def _delete_some(session: AsyncSession, expired: Expired) -> int | None:
     """Delete a batch and return its size, or None if another process is at it."""
     # For the transaction, since a pool between here and the server keeps no session's locks.
     if not (await session.exec(select(func.pg_try_advisory_xact_lock(_LOCK)))).one():

@@ -7,34 +7,21 @@ instant, its theoretical arrival time, which each use moves on. The database's c
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from datetime import timedelta
-from functools import cache
+from datetime import datetime, timedelta
 from hashlib import sha256
 from http import HTTPStatus
 from ipaddress import IPv6Address, ip_address
 from math import ceil
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from sqlalchemy import (
-    CTE,
-    DateTime,
-    Interval,
-    LargeBinary,
-    bindparam,
-    exists,
-    func,
-    literal,
-    select,
-    type_coerce,
-    union_all,
-    update,
-)
+from sqlalchemy import DateTime, Interval, func, literal, type_coerce, update
 from sqlalchemy.dialects.postgresql import insert
-from sqlmodel import col
+from sqlalchemy.sql.dml import ReturningInsert
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+from sqlmodel.sql.expression import SelectOfScalar
 
 from app.auth.models import RateLimit
-from app.database.session import Session
-from app.database.statements import Statement
 from app.database.transactions import Database
 from app.web.errors import ServiceError, Unavailable
 
@@ -121,7 +108,7 @@ class RateLimits:
         self._turns = asyncio.Semaphore(_CONNECTIONS)
 
     @asynccontextmanager
-    async def turn(self) -> AsyncIterator[Session]:
+    async def turn(self) -> AsyncIterator[AsyncSession]:
         """Wait for a session in AUTOCOMMIT that strangers may use, or raise `Unavailable`.
 
         They get a few at a time, so that in a flood the others are there for whoever is signed in.
@@ -132,7 +119,7 @@ class RateLimits:
         except TimeoutError:
             raise Unavailable from None
         try:
-            async with self._database.autocommit() as session:
+            async with self._database.autocommitting() as session:
                 yield session
         finally:
             self._turns.release()
@@ -143,89 +130,51 @@ class RateLimits:
         One that is used up keeps those behind it untouched: what one network tries in vain takes
         nothing from the account that it tries.
         """
-        values: dict[str, Any] = {}
-        for number, (limit, key_hash) in enumerate(uses):
-            values[f"key_{number}"] = key_hash
-            values[f"interval_{number}"] = limit.interval
-            values[f"tolerance_{number}"] = limit.interval * (limit.burst - 1)
         async with self.turn() as session:
-            answers = await session.fetch(_consume(len(uses)), **values)
-        for number, is_used, wait, _ in sorted(answers):
-            if not is_used:
-                # A bucket that is not there yet was filled at this very moment.
-                raise TooManyRequests(uses[number].limit.interval if wait is None else wait)
+            for use in uses:
+                if (await session.exec(_take(use))).first() is None:
+                    wait = (await session.exec(_find_wait(use))).first()
+                    break
+            else:
+                return
+        raise TooManyRequests(wait or use.limit.interval)
 
 
-async def give_back(session: Session, uses: Sequence[Use]) -> None:
-    """Undo `consume` in the session's transaction, since what it limits went well."""
-    values: dict[str, Any] = {}
-    for number, (limit, key_hash) in enumerate(uses):
-        values[f"key_{number}"] = key_hash
-        values[f"interval_{number}"] = limit.interval
-    await session.fetch(_give_back(len(uses)), **values)
+async def give_back(session: AsyncSession, uses: Sequence[Use]) -> None:
+    """Undo `consume` in the session's transaction, since what it limits went well.
+
+    The rows are locked in the order in which `consume` does it, so that none waits for a ring.
+    """
+    for use in uses:
+        row = update(RateLimit).where(col(RateLimit.key_hash) == use.key_hash)
+        await session.exec(row.values(arrival_at=_arrival_at - use.limit.interval))
 
 
 # As SQLAlchemy's own type: SQLModel's takes whatever is added or compared for an instant too.
 _arrival_at = type_coerce(RateLimit.arrival_at, DateTime(timezone=True))
+# For a statement's transaction alone: a crash may forget the last attempts, and none of them waits
+# for the disk, which takes longer than all else.
+_NOT_DURABLE = func.set_config("synchronous_commit", "off", True) == "off"  # noqa: FBT003  # is_local
 
 
-@cache
-def _consume(count: int) -> Statement[tuple[int, bool, timedelta | None, str]]:
-    """Build the one statement; it returns the number of each use, whether it passed, the wait."""
-    # For this statement's transaction alone: a crash may forget the last attempts, and none of
-    # them waits for the disk, which takes longer than all else.
-    not_durable = func.set_config("synchronous_commit", "off", True)  # noqa: FBT003  # is_local
-    ctes: list[CTE] = []
-    for number in range(count):
-        ctes.append(_consume_one(number, after=ctes[-1] if ctes else None))
-    return Statement(
-        union_all(
-            *(
-                select(literal(number), exists(select(cte)), _find_wait(number), not_durable)
-                for number, cte in enumerate(ctes)
-            )
-        )
-    )
-
-
-def _consume_one(number: int, *, after: CTE | None) -> CTE:
+def _take(use: Use) -> ReturningInsert[datetime]:
     """Move the instant on, unless it is too far ahead; PostgreSQL decides once it has the row."""
     now = func.clock_timestamp()
-    interval = bindparam(f"interval_{number}", type_=Interval)
-    first = select(bindparam(f"key_{number}", type_=LargeBinary), now + interval)
-    if after is not None:
-        first = first.where(exists(select(after)))
-    new = insert(RateLimit).from_select(["key_hash", "arrival_at"], first)
+    interval = use.limit.interval
+    first = select(literal(use.key_hash), now + interval).where(_NOT_DURABLE)
     return (
-        new.on_conflict_do_update(
+        insert(RateLimit)
+        .from_select(["key_hash", "arrival_at"], first)
+        .on_conflict_do_update(
             index_elements=[col(RateLimit.key_hash)],
             set_={"arrival_at": func.greatest(_arrival_at, now) + interval},
-            where=_arrival_at - bindparam(f"tolerance_{number}", type_=Interval) <= now,
+            where=_arrival_at - interval * (use.limit.burst - 1) <= now,
         )
         .returning(col(RateLimit.arrival_at))
-        .cte(f"use_{number}")
     )
 
 
-def _find_wait(number: int) -> Any:
-    tolerance = bindparam(f"tolerance_{number}", type_=Interval)
-    key = bindparam(f"key_{number}", type_=LargeBinary)
-    wait = select(_arrival_at - tolerance - func.clock_timestamp())
-    return wait.where(col(RateLimit.key_hash) == key).scalar_subquery()
-
-
-@cache
-def _give_back(count: int) -> Statement[int]:
-    """Build the one statement; it locks the rows as `consume` does, so that none waits for a ring.
-
-    Each use asks for the number of rows before it, which is known once those are written.
-    """
-    ctes: list[CTE] = []
-    for number in range(count):
-        interval = bindparam(f"interval_{number}", type_=Interval)
-        one = update(RateLimit).where(col(RateLimit.key_hash) == bindparam(f"key_{number}"))
-        if ctes:
-            one = one.where(select(func.count()).select_from(ctes[-1]).scalar_subquery() >= 0)
-        one = one.values(arrival_at=_arrival_at - interval).returning(col(RateLimit.key_hash))
-        ctes.append(one.cte(f"use_{number}"))
-    return Statement(select(func.count()).select_from(ctes[-1]))
+def _find_wait(use: Use) -> SelectOfScalar[timedelta]:
+    tolerance = use.limit.interval * (use.limit.burst - 1)
+    wait = _arrival_at - tolerance - func.clock_timestamp()
+    return select(type_coerce(wait, Interval())).where(RateLimit.key_hash == use.key_hash)

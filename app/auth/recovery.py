@@ -11,6 +11,7 @@ from pydantic import Secret
 from sqlalchemy import func, update
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import col
+from sqlmodel.ext.asyncio.session import AsyncSession
 
 from app.auth.passwords import PasswordHasher
 from app.auth.rate_limit import (
@@ -24,7 +25,6 @@ from app.auth.rate_limit import (
 from app.auth.schemas import EmailChange, EmailConfirmation, PasswordReset, PasswordResetRequest
 from app.auth.service import Client, InvalidToken, Login, end_all_sessions, lock_session
 from app.database.errors import violates
-from app.database.session import Session
 from app.database.transactions import release_connection
 from app.mail import service as mail
 from app.users import service as users
@@ -37,7 +37,7 @@ _EMAIL_PURPOSES: Final = (mail.EMAIL_VERIFICATION, mail.EMAIL_CHANGE)
 
 
 async def request_password_reset(
-    session: Session, limits: RateLimits, client: Client, data: PasswordResetRequest
+    session: AsyncSession, limits: RateLimits, client: Client, data: PasswordResetRequest
 ) -> None:
     """Have a link sent to set a new password, if an active user has this address.
 
@@ -49,7 +49,9 @@ async def request_password_reset(
     await mail.enqueue(session, mail.PASSWORD_RESET, email=email)
 
 
-async def reset_password(session: Session, hasher: PasswordHasher, data: PasswordReset) -> None:
+async def reset_password(
+    session: AsyncSession, hasher: PasswordHasher, data: PasswordReset
+) -> None:
     """Set a password and end all sessions, or raise `InvalidToken` or `PasswordRefused`.
 
     Whoever reads the mail of the address has shown it thereby, so it is verified too.
@@ -69,22 +71,20 @@ async def reset_password(session: Session, hasher: PasswordHasher, data: Passwor
     await mail.enqueue(session, "password_changed", user_id=str(user.id), email=user.email)
 
 
-async def request_email_verification(session: Session, limits: RateLimits, user: User) -> None:
+async def request_email_verification(session: AsyncSession, limits: RateLimits, user: User) -> None:
     """Have a link sent that verifies the user's address, unless it is; or `TooManyRequests`."""
     if user.email_verified_at is None:
-        await release_connection(session)
         await limits.consume(_limit(mail.EMAIL_VERIFICATION, user.email))
         await mail.enqueue(session, mail.EMAIL_VERIFICATION, user_id=str(user.id))
 
 
 async def request_email_change(
-    session: Session, limits: RateLimits, login: Login, data: EmailChange
+    session: AsyncSession, limits: RateLimits, login: Login, data: EmailChange
 ) -> None:
     """Have a link sent to the new address, which replaces the old one when it is followed.
 
     Raises `TooManyRequests`.
     """
-    await release_connection(session)
     uses = ADDRESS_CHANGES.use(login.user.id), _limit(mail.EMAIL_CHANGE, data.new_email)
     await limits.consume(*uses)
     if not await lock_session(session, login.session_id):  # it may have been ended meanwhile
@@ -93,26 +93,41 @@ async def request_email_change(
     await mail.enqueue(session, mail.EMAIL_CHANGE, user_id=str(login.user.id), email=data.new_email)
 
 
-async def confirm_email(session: Session, data: EmailConfirmation) -> None:
-    """Verify an address, or put the new one in place of the old; `InvalidToken`, `EmailTaken`."""
+async def confirm_email(
+    session: AsyncSession, login: Login | None, data: EmailConfirmation
+) -> str | None:
+    """Verify an address, or put the new one in place of the old; `InvalidToken`, `EmailTaken`.
+
+    Who is not signed in to the account gets it alone, as its sessions and its password may be those
+    of a stranger who has given this address: they end, and the code to choose another password is
+    returned.
+    """
     proof = await mail.get_proof(session, data.token, _EMAIL_PURPOSES)
     user = await _redeem(session, data.token, proof)
+    is_own = login is not None and login.user.id == user.id
+    password = {} if is_own else {"hashed_password": users.NO_PASSWORD}
     if proof.purpose == mail.EMAIL_CHANGE:
-        await _change_email(session, user, proof.email)
-    elif user.email == proof.email:
-        await _change(session, user, email_verified_at=_VERIFIED_AT)
-    else:
+        await _change_email(session, user, proof.email, **password)
+    elif user.email != proof.email:
         raise mail.InvalidToken
+    elif user.email_verified_at is not None:  # by a new password, meanwhile
+        return None
+    else:
+        await _change(session, user, email_verified_at=func.now(), **password)
+    if is_own:
+        return None
+    await _end_access(session, user)
+    return await mail.mint_token(session, proof._replace(purpose=mail.PASSWORD_RESET))
 
 
-async def invite_user(session: Session, data: UserCreate) -> User:
+async def invite_user(session: AsyncSession, data: UserCreate) -> User:
     """Add a user, who gets a link to choose a password; raise `EmailTaken`."""
     user = await users.create_user(session, data)
     await mail.enqueue(session, mail.INVITATION, user_id=str(user.id))
     return user
 
 
-async def mail_password_link(session: Session, user_id: uuid.UUID) -> None:
+async def mail_password_link(session: AsyncSession, user_id: uuid.UUID) -> None:
     """Have a link sent to a user to choose a password, or raise `UserNotFound`."""
     user = await users.get_user(session, user_id)
     if user.hashed_password == users.NO_PASSWORD:
@@ -125,7 +140,7 @@ def _limit(kind: str, email: str) -> Use:
     return LINKS_PER_MAILBOX.use(kind, find_mailbox(email))
 
 
-async def _redeem(session: Session, token: Secret[str], proof: mail.Proof) -> User:
+async def _redeem(session: AsyncSession, token: Secret[str], proof: mail.Proof) -> User:
     """Use the token up; its user is locked first, as in everything that ends sessions."""
     user = await session.get(
         User, proof.user_id, with_for_update={"key_share": True}, populate_existing=True
@@ -136,10 +151,10 @@ async def _redeem(session: Session, token: Secret[str], proof: mail.Proof) -> Us
     return user
 
 
-async def _change_email(session: Session, user: User, email: str) -> None:
+async def _change_email(session: AsyncSession, user: User, email: str, **password: str) -> None:
     old = user.email
     try:
-        await _change(session, user, email=email, email_verified_at=func.now())
+        await _change(session, user, email=email, email_verified_at=func.now(), **password)
     except IntegrityError as error:
         if violates(error, "ix_user_email"):
             raise users.EmailTaken from error
@@ -148,11 +163,11 @@ async def _change_email(session: Session, user: User, email: str) -> None:
     await mail.enqueue(session, "email_changed", user_id=str(user.id), email=old)
 
 
-async def _change(session: Session, user: User, **values: object) -> None:
+async def _change(session: AsyncSession, user: User, **values: object) -> None:
     await session.exec(update(User).where(col(User.id) == user.id).values(**values))
 
 
-async def _end_access(session: Session, user: User) -> None:
+async def _end_access(session: AsyncSession, user: User) -> None:
     await end_all_sessions(session, user.id)
     await mail.withdraw_password_links(session, user.id)
 

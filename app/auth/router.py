@@ -4,7 +4,7 @@ import uuid
 from collections.abc import Sequence
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Form, Response, status
+from fastapi import Depends, Form, Response, status
 
 from app.auth import login as signing_in
 from app.auth import recovery, service
@@ -15,6 +15,7 @@ from app.auth.dependencies import (
     HasherDep,
     LimitedSignUp,
     LimitsDep,
+    OptionalLogin,
     RecentLogin,
     limit_mail_tokens,
 )
@@ -41,9 +42,11 @@ from app.users.schemas import UserPublic
 from app.users.service import EmailTaken
 from app.web.errors import Unavailable
 from app.web.problems import problems
-from app.web.router import ServiceRoute, SessionDep
+from app.web.router import Router
+from app.web.session import SessionDep
+from app.web.strict import given_once
 
-router = APIRouter(tags=["auth"], route_class=ServiceRoute)
+router = Router(tags=["auth"])
 
 
 @router.post(
@@ -57,7 +60,11 @@ async def sign_up(session: SessionDep, hasher: HasherDep, data: LimitedSignUp) -
     return await service.sign_up(session, hasher, data)
 
 
-@router.post("/auth/login", responses=problems(InvalidCredentials, TooManyRequests, Unavailable))
+@router.post(
+    "/auth/login",
+    dependencies=[Depends(given_once)],
+    responses=problems(InvalidCredentials, TooManyRequests, Unavailable),
+)
 async def log_in(
     session: SessionDep,
     hasher: HasherDep,
@@ -159,12 +166,14 @@ async def request_email_verification(
     dependencies=[Depends(limit_mail_tokens)],
     responses=problems(InvalidMailToken, EmailTaken, TooManyRequests),
 )
-async def confirm_email(session: SessionDep, data: EmailConfirmation) -> None:
+async def confirm_email(session: SessionDep, login: OptionalLogin, data: EmailConfirmation) -> None:
     """Verify an address, or change to a new one, with the code of the mail that it got.
 
+    Send the access token of the account along. Without it, the account is signed out everywhere,
+    and its password is void: ask for a link to choose another.
     A change signs out everywhere, and is told to the old address.
     """
-    await recovery.confirm_email(session, data)
+    await recovery.confirm_email(session, login, data)
 
 
 @router.post(

@@ -17,8 +17,8 @@ def _compose(password: object) -> object:
     return normalize("NFC", password) if isinstance(password, str) else password
 
 
-def _strip(token: object) -> object:
-    return token.strip() if isinstance(token, str) else token
+def _strip(text: object) -> object:
+    return text.strip() if isinstance(text, str) else text
 
 
 NewPassword = Annotated[
@@ -65,7 +65,7 @@ class PasswordChange(Input):
 
 
 class PasswordResetRequest(Input):
-    email: Line = Field(
+    email: Annotated[Line, BeforeValidator(_strip)] = Field(
         max_length=255, description="What is no address is answered as one without an account"
     )
 

@@ -8,21 +8,22 @@ import re
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from http import HTTPStatus
 from typing import ClassVar, NamedTuple
 
-from sqlalchemy import ColumnElement, and_, bindparam, delete, func, insert, update
+from sqlalchemy import delete, func, insert, update
 from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+from sqlmodel.sql.expression import SelectOfScalar
 from structlog.contextvars import bind_contextvars
 
-from app.auth.models import LoginSession
+from app.auth.lookup import IS_USE_DUE, find_login
+from app.auth.models import LoginSession, is_live
 from app.auth.passwords import PasswordHasher
 from app.auth.rate_limit import PASSWORD_CHECKS, RateLimits, find_network, give_back
 from app.auth.schemas import LoginSessionPublic, PasswordChange, SignUp, TokenPublic
-from app.database.session import Session
-from app.database.statements import Statement
-from app.database.transactions import release_connection
+from app.database.transactions import Database, attach
 from app.mail import service as mail
 from app.users import service as users
 from app.users.models import User
@@ -30,11 +31,8 @@ from app.users.schemas import UserCreate, UserUpdate
 from app.users.tokens import hash_token, new_token
 from app.web.errors import Forbidden, NotFound, ServiceError, Unauthenticated
 
-IDLE_LIFETIME = timedelta(days=7)
 LIFETIME = timedelta(days=30)
-RECENT = timedelta(minutes=15)
 SESSIONS_PER_USER = 20
-_USE_WRITTEN_AFTER = timedelta(minutes=5)  # `last_used_at` is this exact, for far fewer writes
 _TOKEN = re.compile(r"ust_[A-Za-z0-9_-]{43}")  # 32 random bytes
 
 
@@ -78,7 +76,7 @@ class Login:
     is_recent: bool
 
 
-async def sign_up(session: Session, hasher: PasswordHasher, data: SignUp) -> User:
+async def sign_up(session: AsyncSession, hasher: PasswordHasher, data: SignUp) -> User:
     """Add a user with a password, or raise `PasswordRefused` or `EmailTaken`."""
     about = (data.email, data.full_name)
     hashed_password = await hasher.hash_new(data.password, field="password", about=about)
@@ -88,108 +86,72 @@ async def sign_up(session: Session, hasher: PasswordHasher, data: SignUp) -> Use
     return user
 
 
-_LOCK_USER = Statement[uuid.UUID](
-    select(User.id)
-    .where(
-        User.id == bindparam("user_id"),
-        User.hashed_password == bindparam("hashed_password"),
-        col(User.is_active),
-    )
-    .with_for_update(key_share=True)
-)
-
-
-async def lock_user(session: Session, user_id: uuid.UUID, hashed_password: str) -> bool:
+async def lock_user(session: AsyncSession, user_id: uuid.UUID, hashed_password: str) -> bool:
     """Lock the user if it is active and still has this password, which was verified meanwhile."""
-    values = {"user_id": user_id, "hashed_password": hashed_password}
-    return await session.find_one(_LOCK_USER, **values) is not None
+    mine = select(User.id).where(
+        User.id == user_id, User.hashed_password == hashed_password, col(User.is_active)
+    )
+    return (await session.exec(mine.with_for_update(key_share=True))).first() is not None
 
 
-async def lock_session(session: Session, session_id: uuid.UUID) -> bool:
+async def lock_session(session: AsyncSession, session_id: uuid.UUID) -> bool:
     """Lock the login session if it has not been ended meanwhile."""
     mine = select(LoginSession.id).where(LoginSession.id == session_id)
     return (await session.exec(mine.with_for_update(key_share=True))).first() is not None
 
 
-def is_live() -> ColumnElement[bool]:
-    """Return the condition that a login session has not expired."""
-    return and_(
-        col(LoginSession.expires_at) > func.now(),
-        col(LoginSession.last_used_at) > func.now() - IDLE_LIFETIME,
-    )
-
-
-_START_SESSION = Statement[tuple[uuid.UUID, datetime]](
-    insert(LoginSession)
-    .values({name: bindparam(name) for name in ("user_id", "token_hash", "address", "user_agent")})
-    .values(id=func.gen_random_uuid(), expires_at=func.now() + LIFETIME)
-    .returning(col(LoginSession.id), col(LoginSession.expires_at))
-)
-# What has expired, and of the others what was used least recently. Not the newest, though it may
-# look older: its instants are those of its transaction's start, and of parallel logins one that
-# started first may come last.
-_SURPLUS = (
-    select(LoginSession.id)
-    .where(
-        LoginSession.user_id == bindparam("user_id"),
-        LoginSession.token_hash != bindparam("newest"),
-    )
-    .order_by(is_live().desc(), col(LoginSession.last_used_at).desc(), col(LoginSession.id))
-    .offset(SESSIONS_PER_USER - 1)
-)
-_DROP_SURPLUS = Statement[uuid.UUID](
-    delete(LoginSession).where(col(LoginSession.id).in_(_SURPLUS)).returning(col(LoginSession.id))
-)
-
-
-async def start_session(session: Session, user_id: uuid.UUID, client: Client) -> TokenPublic:
+async def start_session(session: AsyncSession, user_id: uuid.UUID, client: Client) -> TokenPublic:
     """Add a login session, and end those that are one too many."""
     token = new_token("ust")
-    values = {"user_id": user_id, "token_hash": hash_token(token), **client._asdict()}
-    session_id, expires_at = await session.fetch_one(_START_SESSION, **values)
+    new = insert(LoginSession).values(
+        id=uuid.uuid4(),
+        user_id=user_id,
+        token_hash=hash_token(token),
+        expires_at=func.now() + LIFETIME,
+        **client._asdict(),
+    )
+    started = await session.exec(new.returning(col(LoginSession.id), col(LoginSession.expires_at)))
+    session_id, expires_at = started.one()
     bind_contextvars(session_id=str(session_id))
-    await session.fetch(_DROP_SURPLUS, user_id=user_id, newest=hash_token(token))
+    surplus = _find_surplus(user_id, newest=session_id)
+    await session.exec(delete(LoginSession).where(col(LoginSession.id).in_(surplus)))
     return TokenPublic(access_token=token, expires_at=expires_at)
 
 
-_IS_USE_DUE = col(LoginSession.last_used_at) < func.now() - _USE_WRITTEN_AFTER
-_FIND_LOGIN = Statement[tuple[User, uuid.UUID, bool, bool]](
-    select(
-        User,
-        LoginSession.id,
-        col(LoginSession.authenticated_at) > func.now() - RECENT,
-        _IS_USE_DUE,
+def _find_surplus(user_id: uuid.UUID, *, newest: uuid.UUID) -> SelectOfScalar[uuid.UUID]:
+    """Select what has expired, and of the others what was used least recently.
+
+    Not the newest, though it may look older: its instants are those of its transaction's start,
+    and of parallel logins one that started first may come last.
+    """
+    others = select(LoginSession.id).where(
+        LoginSession.user_id == user_id, LoginSession.id != newest
     )
-    .join(LoginSession, col(LoginSession.user_id) == User.id)
-    .where(
-        LoginSession.token_hash == bindparam("token_hash"),
-        is_live(),
-        col(User.is_active),
-    ),
-    User,
-)
+    used_last = (col(LoginSession.last_used_at).desc(), col(LoginSession.id))
+    return others.order_by(is_live().desc(), *used_last).offset(SESSIONS_PER_USER - 1)
 
 
-async def authenticate(session: Session, token: str) -> Login:
+async def authenticate(session: AsyncSession, database: Database, token: str) -> Login:
     """Return who a token belongs to, or raise `InvalidToken`.
 
-    A token of the wrong form is refused without a query.
+    A token of the wrong form is refused without a query. The user belongs to the session, which has
+    sent nothing: the route's transaction begins with the route's first statement.
     """
     if _TOKEN.fullmatch(token) is None:
         raise InvalidToken
-    row = await session.find_one(_FIND_LOGIN, token_hash=hash_token(token))
-    if row is None:
+    found = await find_login(database, hash_token(token))
+    if found is None:
         raise InvalidToken
-    user, session_id, is_recent, is_use_due = row
-    if is_use_due:
+    if found.is_use_due:
         # The condition again: of parallel requests, one writes.
-        used = update(LoginSession).where(col(LoginSession.id) == session_id, _IS_USE_DUE)
-        await session.exec(used.values(last_used_at=func.now()))
-    return Login(user, session_id, is_recent)
+        used = update(LoginSession).where(col(LoginSession.id) == found.session_id, IS_USE_DUE)
+        async with database.connect() as connection:
+            await connection.execute(used.values(last_used_at=func.now()))
+    return Login(attach(session, found.user), found.session_id, found.is_recent)
 
 
 async def change_password(
-    session: Session,
+    session: AsyncSession,
     hasher: PasswordHasher,
     limits: RateLimits,
     login: Login,
@@ -199,7 +161,6 @@ async def change_password(
 
     Raises `TooManyRequests`, `IncorrectPassword` and `PasswordRefused`.
     """
-    await release_connection(session)
     user = login.user
     old = user.hashed_password
     guess = PASSWORD_CHECKS.use(user.id)
@@ -220,7 +181,7 @@ async def change_password(
     await give_back(session, [guess])
 
 
-async def log_out(session: Session, login: Login) -> None:
+async def log_out(session: AsyncSession, login: Login) -> None:
     """End the caller's session, or raise `InvalidToken` if another request was faster."""
     try:
         await end_session(session, login, login.session_id)
@@ -228,7 +189,7 @@ async def log_out(session: Session, login: Login) -> None:
         raise InvalidToken from error
 
 
-async def delete_account(session: Session, login: Login) -> None:
+async def delete_account(session: AsyncSession, login: Login) -> None:
     """Delete the caller; raise `LastSuperuser`, or `InvalidToken` if another request was faster."""
     try:
         await users.delete_user(session, login.user.id)
@@ -236,7 +197,7 @@ async def delete_account(session: Session, login: Login) -> None:
         raise InvalidToken from error
 
 
-async def list_sessions(session: Session, login: Login) -> Sequence[LoginSessionPublic]:
+async def list_sessions(session: AsyncSession, login: Login) -> Sequence[LoginSessionPublic]:
     """Return the caller's live login sessions, the one used last first."""
     found = await session.exec(
         select(LoginSession)
@@ -249,7 +210,7 @@ async def list_sessions(session: Session, login: Login) -> Sequence[LoginSession
     ]
 
 
-async def end_session(session: Session, login: Login, session_id: uuid.UUID) -> None:
+async def end_session(session: AsyncSession, login: Login, session_id: uuid.UUID) -> None:
     """End one of the caller's sessions, or raise `SessionNotFound`.
 
     If it is another's, who may have been a thief, a wanted address is forgotten with it.
@@ -262,21 +223,21 @@ async def end_session(session: Session, login: Login, session_id: uuid.UUID) -> 
         await mail.withdraw_email_change(session, login.user.id)
 
 
-async def end_other_sessions(session: Session, login: Login) -> None:
+async def end_other_sessions(session: AsyncSession, login: Login) -> None:
     """End all but the caller's session, and forget a wanted address."""
     mine = delete(LoginSession).where(col(LoginSession.user_id) == login.user.id)
     await session.exec(mine.where(col(LoginSession.id) != login.session_id))
     await mail.withdraw_email_change(session, login.user.id)
 
 
-async def end_all_sessions(session: Session, user_id: uuid.UUID) -> None:
+async def end_all_sessions(session: AsyncSession, user_id: uuid.UUID) -> None:
     """End every session of a user and forget a wanted address, or raise `UserNotFound`."""
     await users.get_user(session, user_id)
     await session.exec(delete(LoginSession).where(col(LoginSession.user_id) == user_id))
     await mail.withdraw_email_change(session, user_id)
 
 
-async def administer_user(session: Session, user_id: uuid.UUID, data: UserUpdate) -> User:
+async def administer_user(session: AsyncSession, user_id: uuid.UUID, data: UserUpdate) -> User:
     """Change any user; one that is deactivated is signed out everywhere, for good.
 
     Raises `UserNotFound` and `LastSuperuser`.

@@ -1,11 +1,17 @@
-"""The engine: what PostgreSQL and libpq are told for each connection."""
+"""The engine: its pool, what PostgreSQL is told for each connection, and where BEGIN is sent."""
 
-from typing import Final
+import re
+from typing import Any, Final
 
-from sqlalchemy import URL, NullPool
+from sqlalchemy import URL, Connection
 from sqlalchemy.engine import ExceptionContext
+from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.event import listen
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from app.database.deadline import keep_deadlines
+from app.database.errors import TransactionRequired, has_outdated_plan
 
 # What PostgreSQL is told for each connection; milliseconds.
 SERVER_SETTINGS: Final = {
@@ -14,23 +20,54 @@ SERVER_SETTINGS: Final = {
     "lock_timeout": "2000",
     "idle_in_transaction_session_timeout": "10000",
 }
-# What libpq is told, unless the URL says otherwise; seconds.
+# What libpq is told, unless the URL says otherwise; seconds, but for `tcp_user_timeout`:
+# milliseconds until a server that has vanished without a word is given up.
 _CLIENT_SETTINGS: Final = {
     "connect_timeout": 5,
     "keepalives_idle": 30,
     "keepalives_interval": 10,
     "keepalives_count": 3,
+    "tcp_user_timeout": 10_000,
 }
+_PATIENCE: Final = 3  # seconds that a session waits for a connection
+_LIFETIME: Final = 1800  # seconds: some networks forget connections in the end
+
+# Execution options of a connection: each statement is its own transaction; and only reads.
+AUTOCOMMIT: Final = {"autocommit": True, "read_only": False}
+READ_ONLY: Final = {"autocommit": True, "read_only": True}
+
+_READS: Final = re.compile(
+    r"[\s(]*(SELECT|WITH|VALUES|TABLE|SHOW|EXPLAIN|RESET|SET\s+(?!LOCAL|TRANSACTION))\b",
+    re.IGNORECASE,
+)
+_WRITES_OR_LOCKS: Final = re.compile(
+    r"\b(INSERT\s+INTO|UPDATE\s+\S+\s+SET|DELETE\s+FROM|MERGE\s+INTO"
+    r"|FOR\s+(NO\s+KEY\s+)?UPDATE|FOR\s+(KEY\s+)?SHARE)\b",
+    re.IGNORECASE,
+)
+_SETS: Final = re.compile(
+    r"\s*SET\s+(?!LOCAL|TRANSACTION|CONSTRAINTS)|.*\bset_config\s*\(", re.IGNORECASE | re.DOTALL
+)
+_HAS_SETTINGS: Final = "has settings of its own"
 
 
-def create_engine(url: URL, *, prepared_statements: bool) -> AsyncEngine:
+def create_engine(url: URL, *, pool_size: int, prepared_statements: bool) -> AsyncEngine:
+    """Return an engine whose connections begin a transaction, unless their options say otherwise.
+
+    The driver is in AUTOCOMMIT, so that those who only read send no BEGIN and no ROLLBACK. For the
+    others the `begin` event sends BEGIN, as SQLAlchemy's manual does for SQLite. Another isolation
+    level is asked for as ever, by the option `isolation_level`; the driver then begins.
+    """
     ours = " ".join(f"-c {name}={value}" for name, value in SERVER_SETTINGS.items())
     options = f"{ours} {url.query.get('options', '')}".rstrip()  # of two, the URL's comes last
     engine = create_async_engine(
         url,
-        poolclass=NullPool,  # `Pool` keeps them
         isolation_level="AUTOCOMMIT",
-        skip_autocommit_rollback=True,
+        pool_size=pool_size,
+        max_overflow=0,
+        pool_timeout=_PATIENCE,
+        pool_recycle=_LIFETIME,
+        pool_use_lifo=True,
         hide_parameters=True,
         connect_args={
             **{name: value for name, value in _CLIENT_SETTINGS.items() if name not in url.query},
@@ -38,17 +75,41 @@ def create_engine(url: URL, *, prepared_statements: bool) -> AsyncEngine:
             **({} if prepared_statements else {"prepare_threshold": None}),
         },
     )
+    keep_deadlines(engine)
+    listen(engine.sync_engine, "begin", _begin)
+    listen(engine.sync_engine, "before_cursor_execute", _look_at_statement)
+    listen(engine.sync_engine, "checkin", _forget_settings)
     listen(engine.sync_engine, "handle_error", _discard_outdated_plan)
     return engine
 
 
-def _discard_outdated_plan(context: ExceptionContext) -> None:
-    """Drop connections whose prepared statements a migration has made unusable.
+def _begin(connection: Connection) -> None:
+    options = connection.get_execution_options()
+    if not options.get("autocommit") and "isolation_level" not in options:
+        connection.exec_driver_sql("BEGIN")
 
-    PostgreSQL refuses them for ever (`cached plan must not change result type`, 0A000, a message
-    that servers translate), and psycopg keeps preparing under the same name. As after a lost
-    connection, the request is run again on a new one.
-    """
-    diagnostics = getattr(context.original_exception, "diag", None)
-    if getattr(diagnostics, "source_function", None) == "RevalidateCachedQuery":
+
+def _look_at_statement(
+    connection: Connection, _: Any, statement: str, __: Any, context: Any, *___: Any
+) -> None:
+    """Refuse what a reader cannot do, since its effect would stay, or end at once."""
+    if connection.get_execution_options().get("read_only") and (
+        not _READS.match(statement)
+        or _WRITES_OR_LOCKS.search(statement)
+        or (context and context.execution_options.get("stream_results"))
+    ):
+        raise TransactionRequired(statement)
+    if _SETS.match(statement):
+        connection.info[_HAS_SETTINGS] = True
+
+
+def _forget_settings(_: DBAPIConnection | None, entry: ConnectionPoolEntry) -> None:
+    """Close a connection on which somebody has said SET: it is to mean nothing to the next."""
+    if entry.info.get(_HAS_SETTINGS):
+        entry.invalidate()
+
+
+def _discard_outdated_plan(context: ExceptionContext) -> None:
+    """As after a lost connection, the request is run again on a new one."""
+    if has_outdated_plan(context.original_exception):
         context.is_disconnect = True

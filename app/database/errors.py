@@ -1,16 +1,49 @@
 """What an error of the database means: SQLSTATEs (PostgreSQL manual, appendix A)."""
 
 from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.orm.exc import StaleDataError
 
 _CONNECTION_ERRORS = {"OperationalError", "ConnectionTimeout", "InterfaceError"}
 _UNAVAILABLE_CLASSES = {"08", "40", "53", "57"}  # connection, rollback, resources, intervention
 _UNAVAILABLE = {"25P03", "25P04", "55P03", "25006"}  # time limits, lock_not_available, read only
+_ROLLED_BACK = {"40001", "40P01"}  # serialization_failure, deadlock_detected
+
+
+class TransactionRequired(Exception):
+    """A session that only reads was given something to write, to lock or to stream."""
+
+    def __init__(self, statement: str) -> None:
+        super().__init__(
+            "this session only reads, each statement by itself, as a GET does;"
+            f" let the route take `TransactionDep` for: {statement}"
+        )
+
+
+class OutcomeUnknown(Exception):
+    """The connection was lost at COMMIT: what was to be written may have been, or not."""
 
 
 def sqlstate(error: DBAPIError) -> str | None:
     """Return PostgreSQL's five-character error code, or None if the server has said nothing."""
     state: str | None = getattr(error.orig, "sqlstate", None)
     return state
+
+
+def is_repeatable(error: DBAPIError | StaleDataError) -> bool:
+    """Tell whether the database has kept nothing, and another try can end differently."""
+    if isinstance(error, StaleDataError):  # a row was gone by the time it was written
+        return True
+    return sqlstate(error) in _ROLLED_BACK or error.connection_invalidated
+
+
+def has_outdated_plan(error: BaseException) -> bool:
+    """Tell whether a migration has made a prepared statement of the connection unusable.
+
+    PostgreSQL refuses it for ever (`cached plan must not change result type`, 0A000, a message that
+    servers translate), and psycopg keeps preparing under the same name.
+    """
+    diagnostics = getattr(error, "diag", None)
+    return getattr(diagnostics, "source_function", None) == "RevalidateCachedQuery"
 
 
 def is_unavailable(error: DBAPIError) -> bool:
@@ -23,5 +56,11 @@ def is_unavailable(error: DBAPIError) -> bool:
 
 def violates(error: IntegrityError, constraint: str) -> bool:
     """Tell whether the database refused a row because of the named constraint."""
+    return find_constraint(error) == constraint
+
+
+def find_constraint(error: IntegrityError) -> str | None:
+    """Return the name of the constraint that a row was refused for."""
     diagnostics = getattr(error.orig, "diag", None)
-    return getattr(diagnostics, "constraint_name", None) == constraint
+    name: str | None = getattr(diagnostics, "constraint_name", None)
+    return name

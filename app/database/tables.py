@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 from sqlalchemy import MetaData, func
 from sqlalchemy.exc import InvalidRequestError
+from sqlalchemy.ext.asyncio import AsyncAttrs
 from sqlmodel import Field, SQLModel
 
 # Stable names let a revision drop a constraint, and a service recognize one.
@@ -23,8 +24,8 @@ SQLModel.metadata.naming_convention = {
 NOW = {"server_default": func.current_timestamp()}
 
 
-class Timestamps(SQLModel):
-    """Two instants that the database gives, by its own clock."""
+class Timestamps(AsyncAttrs, SQLModel):
+    """Two instants that the database gives, by its own clock; and `row.awaitable_attrs`."""
 
     # The values come back with the INSERT or UPDATE itself (RETURNING), without a query more.
     __mapper_args__: ClassVar[dict[str, Any]] = {"eager_defaults": True}

@@ -3,7 +3,7 @@
 import uuid
 from typing import Annotated
 
-from fastapi import APIRouter, Query, status
+from fastapi import Depends, Query, status
 
 from app.auth.dependencies import CurrentUser
 from app.items import service
@@ -12,15 +12,17 @@ from app.items.schemas import ItemCreate, ItemPublic, ItemUpdate
 from app.items.service import ItemNotFound
 from app.web.pagination import Page, PagePublic, PageQuery
 from app.web.problems import problems
-from app.web.router import ServiceRoute, SessionDep
+from app.web.router import Router
+from app.web.session import SessionDep
+from app.web.strict import given_once
 
-router = APIRouter(prefix="/items", tags=["items"], route_class=ServiceRoute)
+router = Router(prefix="/items", tags=["items"])
 
 
-@router.get("", response_model=PagePublic[ItemPublic])
+@router.get("", response_model=PagePublic[ItemPublic], dependencies=[Depends(given_once)])
 async def list_items(
     session: SessionDep, user: CurrentUser, query: Annotated[PageQuery, Query()]
-) -> Page[ItemPublic]:
+) -> Page[Item]:
     """List the caller's items, newest first; `search` looks in titles and descriptions."""
     return await service.list_items(session, user, query)
 

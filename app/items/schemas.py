@@ -19,7 +19,9 @@ class ItemUpdate(Input):
     description: Text | MISSING | None = Field(default=MISSING, max_length=255)
 
 
-class ItemPublic(Output, ItemBase):
+class ItemPublic(Output):
+    title: str
+    description: str | None
     id: uuid.UUID
     owner_id: uuid.UUID
     created_at: datetime

@@ -1,88 +1,64 @@
 """What the application can do with items; another's is not found, like one that is not there."""
 
 import uuid
-from functools import cache
-from typing import Any
 
-from sqlalchemy import Boolean, bindparam, delete, func, insert, or_, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm.exc import StaleDataError
 from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
 
-from app.database.session import Session
-from app.database.statements import Statement
+from app.database.errors import violates
 from app.items.models import Item
-from app.items.schemas import ItemCreate, ItemPublic, ItemUpdate
+from app.items.schemas import ItemCreate, ItemUpdate
 from app.users.models import User
 from app.web.errors import NotFound
-from app.web.pagination import Listing, Page, PageQuery, get_page
+from app.web.pagination import Page, PageQuery, get_page
 
 
 class ItemNotFound(NotFound):
     """No item of yours has this id."""
 
 
-_WHERE = (
-    col(Item.id) == bindparam("item_id"),
-    or_(col(Item.owner_id) == bindparam("caller_id"), bindparam("sees_all", type_=Boolean)),
-)
-_FIND = Statement[Item](select(Item).where(*_WHERE), Item)
-_LISTING = Listing(
-    Item,
-    ItemPublic,
-    col(Item.owner_id) == bindparam("owner_id"),
-    search_in=(Item.title, Item.description),
-)
-_CREATE = Statement[Item](
-    insert(Item)
-    .values({name: bindparam(name) for name in (*ItemCreate.model_fields, "owner_id")})
-    .values(id=func.gen_random_uuid())
-    .returning(Item),
-    Item,
-)
-_DELETE = Statement[uuid.UUID](delete(Item).where(*_WHERE).returning(col(Item.id)))
-
-
-@cache
-def _change(names: frozenset[str]) -> Statement[Item]:
-    """Build the statement that changes these columns."""
-    changed = update(Item).values({name: bindparam(name) for name in names})
-    return Statement[Item](changed.where(*_WHERE).returning(Item), Item)
-
-
-def _visible(user: User, item_id: uuid.UUID) -> dict[str, Any]:
-    return {"item_id": item_id, "caller_id": user.id, "sees_all": user.is_superuser}
-
-
-async def create_item(session: Session, user: User, data: ItemCreate) -> Item:
+async def create_item(session: AsyncSession, user: User, data: ItemCreate) -> Item:
     """Add an item that `user` owns."""
-    return await session.fetch_one(_CREATE, **data.model_dump(), owner_id=user.id)
+    item = Item.model_validate(data, update={"owner_id": user.id})
+    session.add(item)
+    try:
+        await session.flush()
+    except IntegrityError as error:
+        if violates(error, "fk_item_owner_id"):  # who has left meanwhile is told when it runs again
+            raise StaleDataError from error
+        raise
+    return item
 
 
-async def get_item(session: Session, user: User, item_id: uuid.UUID) -> Item:
+async def get_item(
+    session: AsyncSession, user: User, item_id: uuid.UUID, *, for_update: bool = False
+) -> Item:
     """Return the item if `user` may have it, or raise `ItemNotFound`."""
-    item = await session.find_one(_FIND, **_visible(user, item_id))
-    if item is None:
+    item = await session.get(Item, item_id, with_for_update=for_update or None)
+    if item is None or not (item.owner_id == user.id or user.is_superuser):
         raise ItemNotFound
     return item
 
 
-async def list_items(session: Session, user: User, query: PageQuery) -> Page[ItemPublic]:
+async def list_items(session: AsyncSession, user: User, query: PageQuery) -> Page[Item]:
     """Return a page of the user's own items, newest first, that contain `query.search`."""
-    return await get_page(session, _LISTING, query, owner_id=user.id)
+    mine = select(Item).where(col(Item.owner_id) == user.id)
+    return await get_page(session, mine, query, search_in=(Item.title, Item.description))
 
 
-async def update_item(session: Session, user: User, item_id: uuid.UUID, data: ItemUpdate) -> Item:
+async def update_item(
+    session: AsyncSession, user: User, item_id: uuid.UUID, data: ItemUpdate
+) -> Item:
     """Change the fields that were sent, or raise `ItemNotFound`."""
-    changes = data.model_dump(exclude_unset=True)
-    if not changes:
-        return await get_item(session, user, item_id)
-    statement = _change(frozenset(changes))
-    item = await session.find_one(statement, **changes, **_visible(user, item_id))
-    if item is None:
-        raise ItemNotFound
+    item = await get_item(session, user, item_id)
+    item.sqlmodel_update(data.model_dump(exclude_unset=True))
+    await session.flush()
     return item
 
 
-async def delete_item(session: Session, user: User, item_id: uuid.UUID) -> None:
-    """Delete the item, or raise `ItemNotFound`."""
-    if await session.find_one(_DELETE, **_visible(user, item_id)) is None:
-        raise ItemNotFound
+async def delete_item(session: AsyncSession, user: User, item_id: uuid.UUID) -> None:
+    """Delete the item, or raise `ItemNotFound`, as the second of two who delete it does."""
+    await session.delete(await get_item(session, user, item_id, for_update=True))
+    await session.flush()

@@ -4,7 +4,8 @@ import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final, NamedTuple
 
-from app.database.session import Session
+from sqlmodel.ext.asyncio.session import AsyncSession
+
 from app.mail.service import (
     EMAIL_CHANGE,
     EMAIL_VERIFICATION,
@@ -15,6 +16,7 @@ from app.mail.service import (
 )
 from app.users import service as users
 from app.users.models import User
+from app.web.schemas import find_canonical_email
 
 Payload = Mapping[str, Any]
 
@@ -32,12 +34,14 @@ class Letter(NamedTuple):
     user_id: uuid.UUID | None = None
 
 
-async def write_letter(session: Session, kind: str, payload: Payload) -> Letter | None:
+async def write_letter(session: AsyncSession, kind: str, payload: Payload) -> Letter | None:
     """Return what is to be sent, with a token minted for it; None if nobody is to get it."""
     return await _WRITERS[kind](session, kind, payload)
 
 
-async def _write_password_reset(session: Session, kind: str, payload: Payload) -> Letter | None:
+async def _write_password_reset(
+    session: AsyncSession, kind: str, payload: Payload
+) -> Letter | None:
     # None if what was typed is no address: the request has answered as for any other.
     user = await users.find_user_by_email(session, payload["email"] or "")
     if user is None or not user.is_active:
@@ -45,24 +49,26 @@ async def _write_password_reset(session: Session, kind: str, payload: Payload) -
     return await _write_link(session, kind, user, user.email)
 
 
-async def _write_invitation(session: Session, kind: str, payload: Payload) -> Letter | None:
+async def _write_invitation(session: AsyncSession, kind: str, payload: Payload) -> Letter | None:
     user = await _find_active_user(session, payload)
     if user is None or user.hashed_password != users.NO_PASSWORD:
         return None
     return await _write_link(session, kind, user, user.email)
 
 
-async def _write_email_verification(session: Session, kind: str, payload: Payload) -> Letter | None:
+async def _write_email_verification(
+    session: AsyncSession, kind: str, payload: Payload
+) -> Letter | None:
     user = await _find_active_user(session, payload)
     if user is None or user.email_verified_at is not None:
         return None
     return await _write_link(session, kind, user, user.email)
 
 
-async def _write_email_change(session: Session, kind: str, payload: Payload) -> Letter | None:
+async def _write_email_change(session: AsyncSession, kind: str, payload: Payload) -> Letter | None:
     user = await _find_active_user(session, payload)
-    email = payload["email"]
-    if user is None or user.email == email:
+    email = find_canonical_email(payload["email"])  # an older release had another form
+    if user is None or email is None or email == user.email:
         return None
     if await users.find_user_by_email(session, email):
         # Only who reads that mailbox learns that it has an account.
@@ -70,7 +76,7 @@ async def _write_email_change(session: Session, kind: str, payload: Payload) -> 
     return await _write_link(session, kind, user, email)
 
 
-async def _write_notice(session: Session, kind: str, payload: Payload) -> Letter | None:
+async def _write_notice(session: AsyncSession, kind: str, payload: Payload) -> Letter | None:
     """Tell what has happened, to the address that the account had then, where that is known.
 
     Nothing is told to an address that nobody has confirmed: it may be a stranger's, whom whoever
@@ -82,17 +88,17 @@ async def _write_notice(session: Session, kind: str, payload: Payload) -> Letter
     return Letter(kind, payload.get("email", user.email), payload, user.id)
 
 
-async def _find_active_user(session: Session, payload: Payload) -> User | None:
+async def _find_active_user(session: AsyncSession, payload: Payload) -> User | None:
     user = await session.get(User, uuid.UUID(payload["user_id"]))
     return user if user and user.is_active else None
 
 
-async def _write_link(session: Session, purpose: str, user: User, email: str) -> Letter:
+async def _write_link(session: AsyncSession, purpose: str, user: User, email: str) -> Letter:
     token = await mint_token(session, Proof(user.id, purpose, email))
     return Letter(purpose, email, {"token": token}, user.id)
 
 
-_WRITERS: Final[dict[str, Callable[[Session, str, Payload], Awaitable[Letter | None]]]] = {
+_WRITERS: Final[dict[str, Callable[[AsyncSession, str, Payload], Awaitable[Letter | None]]]] = {
     PASSWORD_RESET: _write_password_reset,
     INVITATION: _write_invitation,
     EMAIL_VERIFICATION: _write_email_verification,

@@ -4,10 +4,11 @@ import uuid
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, Index, text
+from sqlalchemy import JSON, BigInteger, CheckConstraint, Index, text
 from sqlmodel import Field, SQLModel
 
 from app.database.tables import NOW
+from app.users.models import EMAIL_IS_ASCII
 
 
 class Outbox(SQLModel, table=True):
@@ -42,4 +43,7 @@ class EmailToken(SQLModel, table=True):
     created_at: datetime = Field(default=None, sa_column_kwargs=NOW)
     expires_at: datetime = Field(index=True)
 
-    __table_args__ = (Index(None, "user_id", "purpose", unique=True),)
+    __table_args__ = (
+        Index(None, "user_id", "purpose", unique=True),
+        CheckConstraint(EMAIL_IS_ASCII, name="email_is_ascii"),
+    )

@@ -13,8 +13,8 @@ from pydantic import Secret
 from sqlalchemy import delete, func
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
 
-from app.database.session import Session
 from app.mail.models import EmailToken, Outbox
 from app.users.tokens import hash_token, new_token
 from app.web.errors import ServiceError
@@ -44,13 +44,13 @@ class Proof(NamedTuple):
     email: str
 
 
-async def enqueue(session: Session, kind: str, **payload: Any) -> None:
+async def enqueue(session: AsyncSession, kind: str, **payload: Any) -> None:
     """Have a mail sent once this transaction is committed; the worker makes its text."""
     session.add(Outbox(kind=kind, payload=payload))
     await session.flush()
 
 
-async def mint_token(session: Session, proof: Proof) -> str:
+async def mint_token(session: AsyncSession, proof: Proof) -> str:
     """Return a new token; the user's earlier one of this purpose is worth nothing any more."""
     token = new_token("uml")
     new = insert(EmailToken).values(
@@ -68,7 +68,7 @@ async def mint_token(session: Session, proof: Proof) -> str:
     return token
 
 
-async def get_proof(session: Session, token: Secret[str], purposes: Collection[str]) -> Proof:
+async def get_proof(session: AsyncSession, token: Secret[str], purposes: Collection[str]) -> Proof:
     """Return what a token stands for, and leave it usable; raise `InvalidToken`."""
     found = await session.exec(
         select(EmailToken.user_id, EmailToken.purpose, EmailToken.email).where(
@@ -83,7 +83,7 @@ async def get_proof(session: Session, token: Secret[str], purposes: Collection[s
     return Proof(*row)
 
 
-async def consume_token(session: Session, token: Secret[str]) -> None:
+async def consume_token(session: AsyncSession, token: Secret[str]) -> None:
     """Use a token up, or raise `InvalidToken`: of parallel requests with it, one gets past."""
     live = delete(EmailToken).where(
         col(EmailToken.token_hash) == hash_token(token.get_secret_value()),
@@ -94,7 +94,7 @@ async def consume_token(session: Session, token: Secret[str]) -> None:
         raise InvalidToken
 
 
-async def withdraw_email_change(session: Session, user_id: uuid.UUID) -> None:
+async def withdraw_email_change(session: AsyncSession, user_id: uuid.UUID) -> None:
     """Forget a wanted address: its link, and the mail where that was not sent yet.
 
     A link to verify the address may stay: it stops by itself when the address is another.
@@ -110,11 +110,13 @@ async def withdraw_email_change(session: Session, user_id: uuid.UUID) -> None:
     await _delete_tokens(session, user_id, [EMAIL_CHANGE])
 
 
-async def withdraw_password_links(session: Session, user_id: uuid.UUID) -> None:
+async def withdraw_password_links(session: AsyncSession, user_id: uuid.UUID) -> None:
     """Make every link worthless that sets a password."""
     await _delete_tokens(session, user_id, [PASSWORD_RESET, INVITATION])
 
 
-async def _delete_tokens(session: Session, user_id: uuid.UUID, purposes: Collection[str]) -> None:
+async def _delete_tokens(
+    session: AsyncSession, user_id: uuid.UUID, purposes: Collection[str]
+) -> None:
     mine = delete(EmailToken).where(col(EmailToken.user_id) == user_id)
     await session.exec(mine.where(col(EmailToken.purpose).in_(purposes)))

@@ -1,70 +1,28 @@
-"""Handing mail over: to an SMTP server, or to the console where there is none."""
+"""Handing mail over to an SMTP server."""
 
 import asyncio
-import re
 import ssl
-import sys
 from contextlib import suppress
 from email.message import EmailMessage
-from typing import Literal, NamedTuple, Protocol
+from typing import Literal, NamedTuple
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from aiosmtplib import (
     SMTP,
-    SMTPDataError,
     SMTPException,
-    SMTPRecipientRefused,
+    SMTPNotSupported,
     SMTPRecipientsRefused,
     SMTPResponseException,
+    SMTPSenderRefused,
+    SMTPStatus,
 )
+
+from app.mail.outlet import MailDeferred, MailError, MailRefused, ServerUnusable
 
 _COMMAND_TIMEOUT = 10  # seconds for each answer of the server
 SEND_TIMEOUT = 30  # seconds for all that one mail needs
 _PORTS = {"STARTTLS": 587, "TLS": 465, "off": 25}  # RFC 6409, RFC 8314, RFC 5321
-_UNFIT = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
-_TOKEN = re.compile(r"uml_[\w-]+")
-
-
-class MailError(Exception):
-    """Why a mail was not handed over, in one line without the mail's token."""
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(_TOKEN.sub("uml_...", _UNFIT.sub(" ", reason)))
-
-
-class MailRefused(MailError):
-    """The server takes this mail neither now nor later."""
-
-
-class MailDeferred(MailError):
-    """The server does not take this mail now."""
-
-
-class ServerUnusable(MailError):
-    """The server takes no mail at all now."""
-
-
-class Outlet(Protocol):
-    """Where mail goes. It may keep a connection from one `send` to the next, until `close`."""
-
-    async def send(self, message: EmailMessage) -> None:
-        """Hand a mail over, or raise a `MailError`."""
-
-    async def close(self) -> None: ...
-
-
-class Console:
-    """Prints mail, for development."""
-
-    async def send(self, message: EmailMessage) -> None:
-        text = message.get_body(("plain",))
-        body = text.get_content().strip() if text else ""
-        lines = [f"To: {message['To']}", f"Subject: {message['Subject']}", "", *body.split("\n")]
-        sys.stdout.write("".join(f"  | {line}".rstrip() + "\n" for line in ["", *lines, ""]))
-        sys.stdout.flush()
-
-    async def close(self) -> None:
-        pass
+_SIGN_IN_FIRST = 530  # RFC 4954, section 6
 
 
 class SMTPServer(NamedTuple):
@@ -110,47 +68,68 @@ def _find_security(scheme: str, *, tls: bool) -> Literal["STARTTLS", "TLS", "off
 
 
 class SMTPOutlet:
-    """An SMTP server, whose certificate is verified; one connection serves many mails."""
+    """An SMTP server, whose certificate is verified; a connection serves many mails in turn.
+
+    What goes wrong before there is a connection concerns all mail, and whatever comes later the
+    one mail alone, even if it breaks the connection: else one that a stranger has asked for could
+    keep all others waiting. If the server is really away, the next mail finds no connection.
+    """
 
     def __init__(self, server: SMTPServer) -> None:
         self._server = server
-        self._client: SMTP | None = None
+        self._idle: list[SMTP] = []
 
     async def send(self, message: EmailMessage) -> None:
+        until = asyncio.get_running_loop().time() + SEND_TIMEOUT
+        client = await self._take(until)
         try:
-            async with asyncio.timeout(SEND_TIMEOUT):
-                await (await self._connect()).send_message(message)
-        except SMTPRecipientsRefused as error:
-            raise _judge(error.recipients[0]) from error
-        except SMTPDataError as error:
+            async with asyncio.timeout_at(until):
+                await client.send_message(message)
+        except (SMTPResponseException, SMTPRecipientsRefused, SMTPNotSupported) as error:
+            if getattr(error, "code", None) == SMTPStatus.invalid_response:
+                client.close()  # nobody knows what its next line would answer
+            self._keep(client)
             raise _judge(error) from error
-        except asyncio.CancelledError:
-            self._abandon()  # nobody waits for what the server would still say
+        except (SMTPException, OSError) as error:  # TimeoutError is one
+            client.close()
+            raise MailDeferred(_describe(error)) from error
+        except BaseException:  # nobody waits for what the server would still say
+            client.close()
             raise
-        except (SMTPException, OSError) as error:  # TimeoutError and SSLError are OSErrors
-            self._abandon()
+        self._keep(client)
+
+    async def _take(self, until: float) -> SMTP:
+        while self._idle:
+            client = self._idle.pop()
+            if client.is_connected:
+                return client
+        client = _create_client(self._server)
+        try:
+            async with asyncio.timeout_at(until):
+                await client.connect()
+                await client.noop()  # behind EHLO, which it sends if nothing else has
+        except (SMTPException, OSError) as error:  # SSLError is one, too
+            client.close()
             raise ServerUnusable(_describe(error)) from error
+        except BaseException:
+            client.close()
+            raise
+        return client
 
-    async def _connect(self) -> SMTP:
-        if self._client is None or not self._client.is_connected:
-            # A new one each time, since a certificate may have been renewed.
-            self._client = _create_client(self._server)
-            await self._client.connect()
-        return self._client
-
-    def _abandon(self) -> None:
-        if self._client is not None:
-            self._client.close()
-            self._client = None
+    def _keep(self, client: SMTP) -> None:
+        if client.is_connected:
+            self._idle.append(client)
 
     async def close(self) -> None:
-        if self._client is not None and self._client.is_connected:
+        while self._idle:
+            client = self._idle.pop()
             with suppress(SMTPException, OSError):
-                await self._client.quit()
-        self._abandon()
+                await client.quit()
+            client.close()
 
 
 def _create_client(server: SMTPServer) -> SMTP:
+    # A new context each time, since a certificate may have been renewed.
     return SMTP(
         hostname=server.host,
         port=server.port,
@@ -163,10 +142,20 @@ def _create_client(server: SMTPServer) -> SMTP:
     )
 
 
-def _judge(error: SMTPRecipientRefused | SMTPDataError) -> MailError:
-    """Tell whether trying again can help (RFC 5321, section 4.2.1: 4yz and 5yz)."""
-    kind = MailRefused if error.code >= 500 else MailDeferred  # noqa: PLR2004  # RFC 5321's
-    return kind(_describe(error))
+def _judge(
+    error: SMTPResponseException | SMTPRecipientsRefused | SMTPNotSupported,
+) -> MailError:
+    """Tell whether trying again can help (RFC 5321, section 4.2.1: 4yz and 5yz).
+
+    A sender that is refused is ours to mend, so the mail is not given up for it.
+    """
+    if isinstance(error, SMTPNotSupported):
+        return MailRefused(_describe(error))
+    answer = error.recipients[0] if isinstance(error, SMTPRecipientsRefused) else error
+    if answer.code == _SIGN_IN_FIRST:
+        return ServerUnusable(_describe(answer))
+    is_final = answer.code >= 500 and not isinstance(answer, SMTPSenderRefused)  # noqa: PLR2004  # RFC 5321's
+    return (MailRefused if is_final else MailDeferred)(_describe(answer))
 
 
 def _describe(error: Exception) -> str:

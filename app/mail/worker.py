@@ -5,48 +5,27 @@ loses nothing. Meanwhile neither a transaction nor a connection to the database 
 """
 
 import asyncio
-import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
-from datetime import datetime, timedelta
-from random import SystemRandom
-from typing import Any, NamedTuple
+from functools import partial
+from typing import Any
 
 import structlog
-from sqlalchemy import func, or_, update
-from sqlmodel import col, select
 
-from app.database.session import Session
 from app.database.transactions import Database
-from app.mail.letters import Letter, write_letter
+from app.mail import queue
+from app.mail.letters import Letter
 from app.mail.messages import Composer
-from app.mail.models import Outbox
-from app.mail.smtp import SEND_TIMEOUT, MailError, MailRefused, Outlet, ServerUnusable
+from app.mail.outlet import MailError, MailRefused, Outlet, ServerUnusable
+from app.mail.queue import Mail
 
 POLLED_EVERY = 1  # second
 TIDIED_EVERY = 3600  # seconds
 _PAUSE_AFTER_FAILURE = 10  # seconds
-LEASE = timedelta(seconds=2 * SEND_TIMEOUT)
-"""How long a mail is one worker's own; whoever is killed meanwhile delays it this much."""
-_FIRST_RETRY = timedelta(seconds=5)
-_LAST_RETRY = timedelta(minutes=15)
-GIVES_UP_AFTER = timedelta(days=3)
-# The row stays, for an operator to see; due never, unless `run_at` is set again.
-NEVER = timedelta(days=36500)
+_TURNS = 100  # other recipients have theirs before one has the next, however much it is sent
 
 log = structlog.get_logger()
-
-
-class Mail(NamedTuple):
-    """A claimed row of the outbox."""
-
-    id: uuid.UUID
-    kind: str
-    payload: Mapping[str, Any]
-    attempts: int
-    created_at: datetime
-    claimed_at: datetime
-    is_old: bool
 
 
 class MailWorker:
@@ -69,8 +48,11 @@ class MailWorker:
         self._stopping = asyncio.Event()
 
     async def run(self) -> None:
+        """Deliver, new mail beside what has failed before: so it waits behind none of that."""
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._repeat(self.deliver_due, POLLED_EVERY))
+            for was_tried in (False, True):
+                deliver = partial(self._deliver_all, was_tried=was_tried)
+                tasks.create_task(self._repeat(deliver, POLLED_EVERY))
             tasks.create_task(self._repeat(lambda: self._tidy(self._database), TIDIED_EVERY))
 
     def stop(self) -> None:
@@ -94,10 +76,15 @@ class MailWorker:
 
         Ends early when the server takes nothing now, or when the worker is to stop.
         """
+        new = await self._deliver_all(was_tried=False)
+        return new + await self._deliver_all(was_tried=True)
+
+    async def _deliver_all(self, *, was_tried: bool) -> int:
         done = 0
+        served: deque[str] = deque(maxlen=_TURNS)
         try:
             while not self._stopping.is_set():
-                mail = await self._database.transact(_claim)
+                mail = await self._claim(served, was_tried=was_tried)
                 if mail is None or not await self._deliver(mail):
                     break
                 done += 1
@@ -105,11 +92,25 @@ class MailWorker:
             await self._outlet.close()
         return done
 
+    async def _claim(self, served: deque[str], *, was_tried: bool) -> Mail | None:
+        """Claim the next mail, to a recipient who has not been served for a while if there is one.
+
+        Else whoever is sent a thousand mails would keep all others waiting.
+        """
+        claim = partial(queue.claim, was_tried=was_tried, served=served)
+        mail = await self._database.transact(claim)
+        if mail is None and served:
+            served.clear()
+            mail = await self._database.transact(claim)
+        if mail is not None:
+            served.append(mail.recipient)
+        return mail
+
     async def _deliver(self, mail: Mail) -> bool:
         """Send a mail, or write down why it was not; tell whether the next one may be tried."""
         letter: Letter | None = None
         try:
-            letter = await self._database.transact(lambda session: _write(session, mail))
+            letter = await self._database.transact(partial(queue.write, mail=mail))
             if letter is not None:
                 await self._outlet.send(self._compose(letter, mail))
         except MailError as error:
@@ -122,7 +123,7 @@ class MailWorker:
             user_id = mail.payload.get("user_id")
             await self._give_back(mail, type(error).__name__, user_id=user_id, for_good=False)
             return True
-        await self._database.transact(lambda session: _mark_sent(session, mail))
+        await self._database.transact(partial(queue.mark_sent, mail=mail))
         if letter is not None:
             log.info("mail_sent", **_name(mail, letter.user_id))
         return True
@@ -134,8 +135,8 @@ class MailWorker:
 
     async def _give_back(self, mail: Mail, reason: str, *, user_id: object, for_good: bool) -> None:
         gives_up = for_good or mail.is_old
-        wait = NEVER if gives_up else _choose_pause(mail.attempts)
-        await self._database.transact(lambda session: _postpone(session, mail, wait, reason))
+        give_back = partial(queue.give_back, mail=mail, reason=reason, gives_up=gives_up)
+        await self._database.transact(give_back)
         write = log.error if gives_up else log.warning
         write("mail_failed", **_name(mail, user_id), error=reason, gives_up=gives_up)
 
@@ -149,61 +150,6 @@ async def running(worker: MailWorker) -> AsyncIterator[None]:
     finally:
         worker.stop()
         await task
-
-
-async def _claim(session: Session) -> Mail | None:
-    """Make the mail that has been due for longest this worker's own, for a while."""
-    now = func.now()
-    due = (
-        select(Outbox.id)
-        .where(
-            col(Outbox.sent_at).is_(None),
-            col(Outbox.run_at) <= now,
-            or_(col(Outbox.locked_until).is_(None), col(Outbox.locked_until) <= now),
-        )
-        .order_by(col(Outbox.run_at))
-        .limit(1)
-        .with_for_update(skip_locked=True)
-    )
-    claim = (
-        update(Outbox)
-        .where(col(Outbox.id) == due.scalar_subquery())
-        .values(locked_until=now + LEASE, attempts=Outbox.attempts + 1)
-        .returning(
-            *(col(each) for each in (Outbox.id, Outbox.kind, Outbox.payload, Outbox.attempts)),
-            col(Outbox.created_at),
-            now,
-            col(Outbox.created_at) < now - GIVES_UP_AFTER,
-        )
-    )
-    row = (await session.exec(claim)).one_or_none()
-    return None if row is None else Mail(*row)
-
-
-async def _write(session: Session, mail: Mail) -> Letter | None:
-    """Decide what to send. The row is locked: who withdraws the mail waits, and finds its token."""
-    mine = select(Outbox.id).where(Outbox.id == mail.id, col(Outbox.sent_at).is_(None))
-    if (await session.exec(mine.with_for_update())).first() is None:
-        return None
-    return await write_letter(session, mail.kind, mail.payload)
-
-
-async def _mark_sent(session: Session, mail: Mail) -> None:
-    row = update(Outbox).where(col(Outbox.id) == mail.id)
-    await session.exec(row.values(sent_at=func.now(), locked_until=None, last_error=None))
-
-
-async def _postpone(session: Session, mail: Mail, wait: timedelta, reason: str) -> None:
-    # Not if it took so long that another worker has claimed it since.
-    mine = update(Outbox).where(col(Outbox.id) == mail.id, col(Outbox.attempts) == mail.attempts)
-    values = {"run_at": func.now() + wait, "locked_until": None, "last_error": reason[:255]}
-    await session.exec(mine.values(values))
-
-
-def _choose_pause(attempts: int) -> timedelta:
-    """Double the pause each time, and blur it: after an outage, not all shall come at once."""
-    longest = min(_FIRST_RETRY * (1 << min(attempts - 1, 10)), _LAST_RETRY)
-    return longest * SystemRandom().uniform(0.5, 1)
 
 
 def _name(mail: Mail, user_id: object) -> dict[str, str | None]:

@@ -1,23 +1,35 @@
 """One event for each request, and the last resort when one has failed unexpectedly."""
 
+import logging
 import re
 from collections.abc import Callable
+from functools import partial
+from inspect import iscoroutinefunction
 from time import perf_counter
 from typing import Any
 
 import structlog
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.contextvars import bind_contextvars, clear_contextvars
-
-from app.observability.logging import LogEvent, LogLevel
-from app.web.router import name_operation
 
 Observe = Callable[[str, str, int, str, float], None]
 """What is told of each answer: operation, method, status, error code, seconds."""
 
 _UUID = re.compile(r"[0-9a-f-]{36}", re.IGNORECASE)
 _REFUSALS = {401, 403, 429, 503}
+log = structlog.get_logger("app.requests")
 _PROBES = {"health-get_liveness", "health-get_readiness"}
+
+
+def name_operation(route: Any) -> str:
+    """Return the `operationId`: the domain and the function, as `auth-log_in`.
+
+    What is no route of FastAPI's has no tags, and perhaps no name: a mounted application.
+    """
+    names = [*getattr(route, "tags", ())[:1], getattr(route, "name", "") or "unnamed"]
+    return "-".join(map(str, names))
 
 
 class RequestEvents:
@@ -27,9 +39,8 @@ class RequestEvents:
     the query is logged, since clients put secrets into them; ids of the path are the `target`.
     """
 
-    def __init__(self, app: ASGIApp, log: LogEvent, observe: Observe | None = None) -> None:
+    def __init__(self, app: ASGIApp, observe: Observe | None = None) -> None:
         self._app = app
-        self._log = log
         self._observe = observe
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -72,33 +83,47 @@ class RequestEvents:
             event["target"] = {
                 name: value for name, value in parameters.items() if _UUID.fullmatch(str(value))
             }
-        self._log(_choose_level(operation, status), "request", **event)
+        log.log(_choose_level(operation, status), "request", **event)
 
 
-def _choose_level(operation: str, status: int) -> LogLevel:
+def _choose_level(operation: str, status: int) -> int:
     if status in _REFUSALS:
-        return "warning"
+        return logging.WARNING
     if status >= 500 or status == 0:  # noqa: PLR2004  # RFC 9110: the server has failed
-        return "error"
-    return "debug" if operation in _PROBES else "info"
+        return logging.ERROR
+    return logging.DEBUG if operation in _PROBES else logging.INFO
 
 
 class LastResort:
-    """Log what nobody has caught, once, and leave the connection open.
+    """Log what nobody has caught, once, answer with the handler for it, and leave no trace of it.
 
-    The answer has left by then; the framework raises the error again only for servers to log it,
-    and they close the connection. An answer that has begun but not ended makes them do that still.
+    The framework's own layer for that stands outside of all others, whose headers and events its
+    answer would lack, and raises the error again for servers to log it and to close the
+    connection. An answer that has begun but not ended makes them do that still.
     """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
-        self._log = structlog.get_logger(__name__).bind()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        has_begun = False
+
+        async def send_and_note(message: Message) -> None:
+            nonlocal has_begun
+            has_begun = True
+            await send(message)
+
         try:
-            await self._app(scope, receive, send)
-        except Exception as error:  # noqa: BLE001  # the last resort
-            self._log.error("unexpected_error", exc_info=error)
+            await self._app(scope, receive, send_and_note)
+        except Exception as error:  # the last resort
+            log.exception("unexpected_error", exc_info=error)
+            if not has_begun:
+                handlers = scope["app"].exception_handlers
+                handle = handlers.get(500) or handlers[Exception]
+                if not iscoroutinefunction(handle):
+                    handle = partial(run_in_threadpool, handle)
+                response = await handle(Request(scope, receive), error)
+                await response(scope, receive, send)

@@ -4,20 +4,16 @@ import logging
 import re
 import sys
 import traceback
-from collections.abc import Callable
-from datetime import UTC, datetime
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 import psycopg
 import structlog
 from fastapi.exceptions import ValidationException
 from pydantic import ValidationError
-from pydantic_core import to_json
-from sqlalchemy.exc import DBAPIError
-from structlog.contextvars import get_contextvars, merge_contextvars
+from sqlalchemy.exc import DBAPIError, PendingRollbackError
+from structlog.contextvars import merge_contextvars
 from structlog.dev import ConsoleRenderer, plain_traceback
 from structlog.processors import (
-    NAME_TO_LEVEL,
     ExceptionRenderer,
     JSONRenderer,
     TimeStamper,
@@ -28,9 +24,6 @@ from structlog.typing import EventDict, ExcInfo, Processor
 
 LogLevel = Literal["debug", "info", "warning", "error"]
 
-
-LogEvent = Callable[..., None]
-"""Called with a level, the event's name, and its fields by keyword."""
 
 _LEVELS: Final = {
     "uvicorn.error": logging.INFO,
@@ -70,30 +63,6 @@ def configure_logging(*, as_json: bool, level: LogLevel) -> None:
         processors=[ProcessorFormatter.remove_processors_meta, _redact_event, render],
     )
     _take_over_standard_logging(formatter, level)
-
-
-def event_logger(name: str, *, as_json: bool, level: LogLevel) -> LogEvent:
-    """Return what logs an event with simple fields, as the logger of this name does.
-
-    As JSON it takes half of structlog's time, which would be a tenth of a request's.
-    """
-    logger = structlog.get_logger(name).bind()
-
-    def log_as_others(at: LogLevel, event: str, **fields: Any) -> None:
-        getattr(logger, at)(event, **fields)
-
-    def log(at: LogLevel, event: str, **fields: Any) -> None:
-        if NAME_TO_LEVEL[at] < NAME_TO_LEVEL[level]:
-            return
-        ours = {"event": event, "logger": name, "level": at, "timestamp": datetime.now(UTC)}
-        try:
-            line = to_json({**get_contextvars(), **fields, **ours}, fallback=str).decode()
-        except ValueError:  # a lone surrogate, for which the other has an escape
-            log_as_others(at, event, **fields)
-        else:
-            _StandardError().info(line)
-
-    return log if as_json else log_as_others
 
 
 class _StandardError:
@@ -157,6 +126,8 @@ def _say(error: BaseException) -> str:
     """Give the message of an exception, without the values that some libraries put into theirs."""
     if isinstance(error, DBAPIError):
         return f"{_say(error.orig) if error.orig else ''} [{error.statement}]"
+    if isinstance(error, PendingRollbackError):  # which repeats the error before it
+        return "a statement before this one has failed"
     if isinstance(error, psycopg.Error) and error.sqlstate:
         # "Failing row contains (...)" stands in the detail; of class 22, data exceptions, even
         # the message quotes what was refused.

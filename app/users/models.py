@@ -2,7 +2,7 @@
 
 import uuid
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from pydantic import StrictBool
 from sqlalchemy import CheckConstraint, Index, text
@@ -13,6 +13,11 @@ from app.web.schemas import Email, Line
 
 if TYPE_CHECKING:
     from app.items.models import Item
+
+# Of what `find_canonical_email` returns; in words that SQLite has too. Nothing else is left over.
+EMAIL_IS_ASCII: Final = (
+    "ltrim(lower(email), 'abcdefghijklmnopqrstuvwxyz0123456789@.!#$%&''*+-/=?^_`{|}~') = ''"
+)
 
 
 class UserBase(SQLModel):
@@ -26,6 +31,7 @@ class UserBase(SQLModel):
 class User(Timestamps, UserBase, table=True):
     __table_args__ = (
         CheckConstraint("email = lower(email)", name="email_is_canonical"),
+        CheckConstraint(EMAIL_IS_ASCII, name="email_is_ascii"),
         # For pages, newest first, and for the few superusers among many users.
         Index(None, "created_at", "id"),
         Index("ix_user_superuser", "id", postgresql_where=text("is_superuser")),

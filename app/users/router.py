@@ -3,7 +3,7 @@
 import uuid
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query, Response, status
+from fastapi import Depends, Query, Response, status
 
 from app.auth import recovery
 from app.auth import service as auth
@@ -21,14 +21,15 @@ from app.users.schemas import UserCreate, UserPublic, UserUpdate, UserUpdateMe
 from app.users.service import EmailTaken, LastSuperuser, UserNotFound
 from app.web.pagination import Page, PagePublic, PageQuery
 from app.web.problems import problems
-from app.web.router import ServiceRoute, SessionDep
+from app.web.router import Router
+from app.web.session import SessionDep
+from app.web.strict import given_once
 
 # To be included first, since `me` is no user's id.
-me = APIRouter(prefix="/users/me", tags=["users"], route_class=ServiceRoute)
-router = APIRouter(
+me = Router(prefix="/users/me", tags=["users"])
+router = Router(
     prefix="/users",
     tags=["users"],
-    route_class=ServiceRoute,
     dependencies=[Depends(get_superuser)],
     responses=problems(SuperuserRequired),
 )
@@ -56,8 +57,8 @@ async def delete_me(session: SessionDep, login: RecentLogin) -> None:
     await auth.delete_account(session, login)
 
 
-@router.get("", response_model=PagePublic[UserPublic])
-async def list_users(session: SessionDep, query: Annotated[PageQuery, Query()]) -> Page[UserPublic]:
+@router.get("", response_model=PagePublic[UserPublic], dependencies=[Depends(given_once)])
+async def list_users(session: SessionDep, query: Annotated[PageQuery, Query()]) -> Page[User]:
     """List users, newest first; `search` looks in addresses and names."""
     return await service.list_users(session, query)
 

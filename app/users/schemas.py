@@ -23,7 +23,11 @@ class UserUpdate(UserUpdateMe):
     is_superuser: StrictBool | MISSING = MISSING
 
 
-class UserPublic(Output, UserBase):
+class UserPublic(Output):
+    email: str
+    is_active: bool
+    is_superuser: bool
+    full_name: str | None
     id: uuid.UUID
     email_verified_at: datetime | None
     created_at: datetime

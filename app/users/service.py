@@ -8,17 +8,16 @@ import uuid
 from sqlalchemy import delete
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
 from structlog.contextvars import bind_contextvars
 
 from app.database.errors import violates
-from app.database.session import Session
 from app.users.models import User
-from app.users.schemas import UserCreate, UserPublic, UserUpdate, UserUpdateMe
+from app.users.schemas import UserCreate, UserUpdate, UserUpdateMe
 from app.web.errors import Conflict, NotFound
-from app.web.pagination import Listing, Page, PageQuery, get_page
+from app.web.pagination import Page, PageQuery, get_page
 
 NO_PASSWORD = "!"  # noqa: S105  # no hash looks like this, so nothing matches it
-_LISTING = Listing(User, UserPublic, search_in=(User.email, User.full_name))
 
 
 class EmailTaken(Conflict):
@@ -34,7 +33,7 @@ class LastSuperuser(Conflict):
 
 
 async def create_user(
-    session: Session, data: UserCreate, *, hashed_password: str = NO_PASSWORD
+    session: AsyncSession, data: UserCreate, *, hashed_password: str = NO_PASSWORD
 ) -> User:
     """Add a user, or raise `EmailTaken`."""
     user = User(**data.model_dump(), hashed_password=hashed_password)
@@ -49,7 +48,7 @@ async def create_user(
     return user
 
 
-async def get_user(session: Session, user_id: uuid.UUID) -> User:
+async def get_user(session: AsyncSession, user_id: uuid.UUID) -> User:
     """Return the user, or raise `UserNotFound`."""
     user = await session.get(User, user_id)
     if user is None:
@@ -57,32 +56,31 @@ async def get_user(session: Session, user_id: uuid.UUID) -> User:
     return user
 
 
-async def find_user_by_email(session: Session, email: str) -> User | None:
+async def find_user_by_email(session: AsyncSession, email: str) -> User | None:
     """Find a user by the canonical form of an address."""
     return (await session.exec(select(User).where(User.email == email))).one_or_none()
 
 
-async def list_users(session: Session, query: PageQuery) -> Page[UserPublic]:
+async def list_users(session: AsyncSession, query: PageQuery) -> Page[User]:
     """Return a page of users, newest first, whose address or name contains `query.search`."""
-    return await get_page(session, _LISTING, query)
+    return await get_page(session, select(User), query, search_in=(User.email, User.full_name))
 
 
-async def update_user(session: Session, user: User, data: UserUpdateMe) -> User:
+async def update_user(session: AsyncSession, user: User, data: UserUpdateMe) -> User:
     """Change the fields that were sent."""
-    session.add(user)
     user.sqlmodel_update(data.model_dump(exclude_unset=True))
     await session.flush()
     return user
 
 
-async def administer_user(session: Session, user_id: uuid.UUID, data: UserUpdate) -> User:
+async def administer_user(session: AsyncSession, user_id: uuid.UUID, data: UserUpdate) -> User:
     """Change any user, or raise `UserNotFound` or `LastSuperuser`."""
     if data.is_superuser is False or data.is_active is False:
         await _keep_another_superuser(session, user_id)
     return await update_user(session, await get_user(session, user_id), data)
 
 
-async def delete_user(session: Session, user_id: uuid.UUID) -> None:
+async def delete_user(session: AsyncSession, user_id: uuid.UUID) -> None:
     """Delete a user with all it has, or raise `UserNotFound` or `LastSuperuser`."""
     await _keep_another_superuser(session, user_id)
     deleted = await session.exec(delete(User).where(col(User.id) == user_id))
@@ -90,7 +88,7 @@ async def delete_user(session: Session, user_id: uuid.UUID) -> None:
         raise UserNotFound
 
 
-async def _keep_another_superuser(session: Session, user_id: uuid.UUID) -> None:
+async def _keep_another_superuser(session: AsyncSession, user_id: uuid.UUID) -> None:
     """Raise `LastSuperuser` if the user is the only one.
 
     All superusers are locked, in one order, so that of two requests that each take away one of

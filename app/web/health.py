@@ -5,21 +5,22 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Literal
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from pydantic import BaseModel
 from sqlalchemy import String, column, table
 from sqlalchemy.exc import ProgrammingError
 from sqlmodel import select
+from sqlmodel.ext.asyncio.session import AsyncSession
 
 from app.database.errors import sqlstate
-from app.database.session import Session
 from app.web.errors import ServiceError, Unavailable
 from app.web.problems import problems
-from app.web.router import ServiceRoute, SessionDep
+from app.web.router import Router
+from app.web.session import SessionDep
 
 _REVISIONS = select(column("version_num", String)).select_from(table("alembic_version"))
 
-router = APIRouter(tags=["health"], route_class=ServiceRoute)
+router = Router(tags=["health"])
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,7 @@ async def get_readiness(request: Request, session: SessionDep) -> Health:
     return Health()
 
 
-async def check_revision(session: Session, revisions: Revisions, *, newer: bool) -> None:
+async def check_revision(session: AsyncSession, revisions: Revisions, *, newer: bool) -> None:
     """Raise `WrongRevision` unless the database is at the release's revision, or a `newer` one."""
     current = await _read_revisions(session)
     if revisions.are_behind(current):
@@ -93,7 +94,7 @@ async def check_revision(session: Session, revisions: Revisions, *, newer: bool)
         )
 
 
-async def _read_revisions(session: Session) -> frozenset[str]:
+async def _read_revisions(session: AsyncSession) -> frozenset[str]:
     try:
         return frozenset(await session.exec(_REVISIONS))
     except ProgrammingError as error:

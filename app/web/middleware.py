@@ -1,4 +1,4 @@
-"""What every answer carries, errors included, and how much of a request is read."""
+"""What every answer carries, errors included, and which requests are read, and how far."""
 
 import re
 from http import HTTPStatus
@@ -7,8 +7,13 @@ from typing import Final
 
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
+from starlette.middleware.body_limit import MAX_BODY_SIZE_SCOPE_KEY
+from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.web.problems import answer_http_error
+
+_HOST = re.compile(rb"[\w.~!$&'()*+,;=%:\[\]-]*")  # RFC 9110, section 7.2
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 # OWASP REST Security and HTTP Headers Cheat Sheets; an answer that has one of them keeps its own.
 _HEADERS: Final = (
@@ -26,7 +31,7 @@ _ONLY_HTTPS: Final = (b"strict-transport-security", b"max-age=31536000; includeS
 class ResponseHeaders:
     """Add the security headers, and `X-Request-ID`: the caller's own where it is well formed.
 
-    Also let HEAD be what GET is. Pure ASGI: it costs no task and no copy of the body.
+    Pure ASGI: it costs no task and no copy of the body.
     """
 
     def __init__(self, app: ASGIApp, *, only_https: bool = False) -> None:
@@ -38,8 +43,6 @@ class ResponseHeaders:
             await self._app(scope, receive, send)
             return
         request_id = scope["request_id"] = _request_id(scope)
-        if scope["method"] == "HEAD":  # a GET whose body the server leaves out (RFC 9110, 9.3.2)
-            scope = {**scope, "method": "GET"}
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -59,10 +62,64 @@ def _request_id(scope: Scope) -> str:
     return token_hex(16)
 
 
+class OneHost:
+    """Refuse a request that names no host, or several: others may read another (RFC 9112, 3.2)."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or _has_host(scope):
+            await self._app(scope, receive, send)
+            return
+        error = HTTPException(HTTPStatus.BAD_REQUEST, headers={"Connection": "close"})
+        response = await answer_http_error(Request(scope), error)
+        await response(scope, receive, send)
+
+
+def _has_host(scope: Scope) -> bool:
+    hosts = [value for name, value in scope["headers"] if name == b"host"]
+    if len(hosts) != 1:
+        return not hosts and scope["http_version"] == "1.0"
+    return _HOST.fullmatch(hosts[0]) is not None
+
+
+class HeadAsGet:
+    """Answer HEAD as GET, whose body the server leaves out (RFC 9110, 9.3.2), if no route has it.
+
+    The scope stays the same one, since layers around this one read it afterwards.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope.get("method") != "HEAD":
+            await self._app(scope, receive, send)
+            return
+        is_refused = False
+        original = dict(scope)
+
+        async def send_unless_refused(message: Message) -> None:
+            nonlocal is_refused
+            if message["type"] == "http.response.start":
+                is_refused = message["status"] == HTTPStatus.METHOD_NOT_ALLOWED
+            if not is_refused:
+                await send(message)
+
+        await self._app(scope, receive, send_unless_refused)
+        if is_refused:
+            scope.clear()
+            scope.update(original, method="GET")
+            await self._app(scope, receive, send)
+
+
 class BodyLimit:
     """Stop reading a body that is larger than `size` bytes, by its own account or by ours.
 
-    The framework's `max_body_size` answers a declared length in plain text, before any handler.
+    Then the connection is closed, as nobody knows how much more of the body comes on it. A route or
+    router that has a `max_body_size` keeps to that: the framework then counts. Its answer to a
+    declared length is plain text, which becomes a problem document here.
     """
 
     def __init__(self, app: ASGIApp, size: int) -> None:
@@ -74,18 +131,40 @@ class BodyLimit:
             await self._app(scope, receive, send)
             return
         seen = 0
+        is_framework_s = False
 
         async def receive_some() -> Message:
             nonlocal seen
+            if MAX_BODY_SIZE_SCOPE_KEY in scope:
+                return await receive()
             if seen == 0 and _declared_size(scope) > self._size:
-                raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+                raise _too_large()
             message = await receive()
             seen += len(message.get("body", b""))
             if seen > self._size:
-                raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+                raise _too_large()
             return message
 
-        await self._app(scope, receive_some, send)
+        async def send_problem(message: Message) -> None:
+            nonlocal is_framework_s
+            if message["type"] == "http.response.start":
+                is_framework_s = _is_plain_refusal(message)
+            if not is_framework_s:
+                await send(message)
+
+        await self._app(scope, receive_some, send_problem)
+        if is_framework_s:
+            response = await answer_http_error(Request(scope), _too_large())
+            await response(scope, receive, send)
+
+
+def _is_plain_refusal(start: Message) -> bool:
+    kind = Headers(raw=start["headers"]).get("content-type", "")
+    return start["status"] == HTTPStatus.REQUEST_ENTITY_TOO_LARGE and kind.startswith("text/plain")
+
+
+def _too_large() -> HTTPException:
+    return HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, headers={"Connection": "close"})
 
 
 def _declared_size(scope: Scope) -> int:

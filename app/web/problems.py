@@ -1,23 +1,28 @@
 """The one place where errors become HTTP: problem documents (RFC 9457)."""
 
+import json
 import re
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Any
 
 from fastapi import FastAPI, Request
+from fastapi.encoders import jsonable_encoder
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from structlog.contextvars import bind_contextvars
 
-from app.database.errors import is_unavailable
+from app.database.errors import OutcomeUnknown, find_constraint, is_unavailable, sqlstate
 from app.web.errors import FieldError, InvalidField, ServiceError, Unavailable
 
 # RFC 9110's names, for versions of Python that still have those of RFC 2616.
 _TITLES = {413: "Content Too Large", 422: "Unprocessable Content"}
+_CONFLICTS = {"23503", "23505", "23P01"}  # foreign_key, unique and exclusion_violation
+_UNKNOWN = "The database was lost before it could confirm: what was asked may be done, or not"
 _FIELD_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 
 
@@ -54,9 +59,11 @@ def install_error_handlers(app: FastAPI) -> None:
     app.exception_handler(ServiceError)(_service_error)
     app.exception_handler(InvalidField)(_invalid_field)
     app.exception_handler(RequestValidationError)(_validation_error)
-    app.exception_handler(HTTPException)(_http_error)
+    app.exception_handler(HTTPException)(answer_http_error)
     app.exception_handler(DBAPIError)(_database_error)
     app.exception_handler(PoolTimeoutError)(_database_error)
+    app.exception_handler(IntegrityError)(_integrity_error)
+    app.exception_handler(OutcomeUnknown)(_outcome_unknown)
     app.exception_handler(Exception)(_unexpected_error)
 
 
@@ -97,9 +104,11 @@ def _message(error: Mapping[str, Any]) -> str:
     return message
 
 
-async def _http_error(request: Request, error: HTTPException) -> Response:
-    status = HTTPStatus(error.status_code)
-    return _respond(request, status, status.description or status.phrase, headers=error.headers)
+async def answer_http_error(request: Request, error: HTTPException) -> Response:
+    """Answer with the status and the detail that were raised, whatever they are."""
+    detail = error.detail
+    text = detail if isinstance(detail, str) else json.dumps(jsonable_encoder(detail))
+    return _respond(request, error.status_code, text, headers=error.headers)
 
 
 async def _database_error(request: Request, error: DBAPIError | PoolTimeoutError) -> Response:
@@ -108,26 +117,48 @@ async def _database_error(request: Request, error: DBAPIError | PoolTimeoutError
     return await _service_error(request, Unavailable())
 
 
+async def _integrity_error(request: Request, error: IntegrityError) -> Response:
+    """Answer 409 to what no service has named; the event tells which constraint it was."""
+    if sqlstate(error) not in _CONFLICTS:
+        raise error
+    bind_contextvars(constraint=find_constraint(error))
+    text = "Another row has these values, or one that is referred to is not there"
+    return _respond(request, HTTPStatus.CONFLICT, text)
+
+
+async def _outcome_unknown(request: Request, _: OutcomeUnknown) -> Response:
+    return await _service_error(request, Unavailable(_UNKNOWN))
+
+
 async def _unexpected_error(request: Request, _: Exception) -> Response:
     return _respond(request, HTTPStatus.INTERNAL_SERVER_ERROR, "Something went wrong here")
 
 
 def _respond(
     request: Request,
-    status: HTTPStatus,
+    status: int,
     detail: str,
     headers: Mapping[str, str] | None = None,
     **members: Any,
 ) -> Response:
-    title = _TITLES.get(status, status.phrase)
+    title = _find_title(status)
     defaults = {"title": title, "code": title.lower().replace(" ", "_")}
+    scope = request.scope
     problem = Problem(
-        status=status, detail=detail, request_id=request.scope["request_id"], **defaults | members
+        status=status, detail=detail, request_id=scope.get("request_id", ""), **defaults | members
     )
-    request.scope["problem"] = problem.code  # for the request's event
+    scope["problem"] = problem.code  # for the request's event
     show: Callable[[Problem, Mapping[str, str] | None], Response]
-    show = request.scope.get("show_problem", _show_document)  # as a page, if its route says so
+    show = scope.get("show_problem", _show_document)  # as a page, if its route says so
     return show(problem, headers)
+
+
+def _find_title(status: int) -> str:
+    """Return the reason phrase, or what is to be said of a status that has none."""
+    try:
+        return _TITLES.get(status) or HTTPStatus(status).phrase
+    except ValueError:
+        return f"Status {status}"
 
 
 def _show_document(problem: Problem, headers: Mapping[str, str] | None) -> Response:

@@ -1,15 +1,9 @@
 """What all wire schemas are built from: text without surprises, and bodies without extras."""
 
-from typing import Annotated, Any, Self
+from typing import Annotated
 
 from email_validator import EmailNotValidError, validate_email
-from pydantic import (
-    BeforeValidator,
-    EmailStr,
-    ModelWrapValidatorHandler,
-    StringConstraints,
-    model_validator,
-)
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 from pydantic_core import PydanticCustomError
 from sqlmodel import SQLModel
 
@@ -23,19 +17,20 @@ Text = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\
 def find_canonical_email(value: str) -> str | None:
     """Return the one form in which an address is compared and stored; None if it is no address.
 
-    Lower case, and ASCII only: the domain in its IDNA form, and no local part in Unicode, where
-    different letters look the same.
+    Lower case, without blanks around it, and ASCII only: the domain in its IDNA form, and no local
+    part in Unicode, where different letters look the same. `strict` keeps a local part to the 64
+    characters that mail servers take (RFC 5321, section 4.5.3.1.1).
     """
     try:
-        address = validate_email(value, check_deliverability=False, allow_smtputf8=False)
+        address = validate_email(
+            value.strip(), check_deliverability=False, allow_smtputf8=False, strict=True
+        )
     except EmailNotValidError:
         return None
     return f"{address.local_part}@{address.ascii_domain}".lower()
 
 
-def _canonical_email(value: Any) -> Any:
-    if not isinstance(value, str):
-        return value  # EmailStr says what is wrong with it
+def _canonical_email(value: str) -> str:
     canonical = find_canonical_email(value)
     if canonical is None:
         # The library's reason quotes the address; an answer does not repeat its input.
@@ -43,7 +38,10 @@ def _canonical_email(value: Any) -> Any:
     return canonical
 
 
-Email = Annotated[EmailStr, BeforeValidator(_canonical_email)]
+# Not pydantic's `EmailStr`, which would put the domain back into Unicode.
+Email = Annotated[
+    str, Field(json_schema_extra={"format": "email"}), AfterValidator(_canonical_email)
+]
 
 
 class Input(SQLModel):
@@ -52,45 +50,11 @@ class Input(SQLModel):
     model_config = {"extra": "forbid"}
 
 
-class Output(SQLModel):
-    """A body that clients receive: a row as it is, not judged by the rules for input.
+class Output(BaseModel):
+    """A body that clients receive: of a row, the fields that it names, and nothing else.
 
-    Those may have been others when the row was written, or unknown to whoever imported it.
+    Name them with plain types. What a row has is not judged again by the rules for input: those may
+    have been others when it was written, or unknown to whoever imported it.
     """
 
-    @model_validator(mode="wrap")
-    @classmethod
-    def _take_as_it_is(
-        cls: type[Self], row: Any, validate: ModelWrapValidatorHandler[Self]
-    ) -> Self:
-        if isinstance(row, cls):
-            return row
-        return cls.show(row) if isinstance(row, SQLModel) else validate(row)
-
-    @classmethod
-    def show(cls, row: SQLModel) -> Self:
-        """Return what clients see of a row."""
-        loaded = row.__dict__
-        return cls.take(
-            {
-                name: loaded[name] if name in loaded else getattr(row, name)
-                for name in cls.__pydantic_fields__
-            }
-        )
-
-    @classmethod
-    def take(cls, values: dict[str, Any]) -> Self:
-        """Return values of all fields as they are.
-
-        That is what `model_construct` does, without its search for aliases and defaults.
-        """
-        taken: Self = cls.__new__(cls)
-        object.__setattr__(taken, "__dict__", values)
-        object.__setattr__(taken, "__pydantic_fields_set__", set(values))
-        return taken
-
-    @classmethod
-    def model_validate(cls, obj: Any, **options: Any) -> Self:
-        """As pydantic has it: SQLModel's own fills an instance that it has made beforehand."""
-        validated: Self = cls.__pydantic_validator__.validate_python(obj, **options)
-        return validated
+    model_config = ConfigDict(from_attributes=True)

@@ -9,9 +9,9 @@ from fastapi import FastAPI
 from fastapi.routing import iter_route_contexts
 from httpx2 import AsyncClient, Response
 from sqlmodel import select
+from sqlmodel.ext.asyncio.session import AsyncSession
 
 from app.auth.models import LoginSession
-from app.database.session import Session
 from app.mail.service import EMAIL_VERIFICATION, PASSWORD_RESET
 from app.main import create_app
 from app.settings import Settings
@@ -129,11 +129,11 @@ class Cast:
 
 
 @pytest.fixture
-async def cast(app: FastAPI, session: Session) -> Cast:
+async def cast(app: FastAPI, session: AsyncSession) -> Cast:
     return await make_cast(app, session)
 
 
-async def make_cast(app: FastAPI, session: Session) -> Cast:
+async def make_cast(app: FastAPI, session: AsyncSession) -> Cast:
     owner = await make_user(session, email="owner@example.com")
     callers = {"owner": owner, "other": await make_user(session)}
     callers["superuser"] = await make_superuser(session)
@@ -152,7 +152,7 @@ async def make_cast(app: FastAPI, session: Session) -> Cast:
     return cast
 
 
-async def make_other_session(session: Session, user: User) -> object:
+async def make_other_session(session: AsyncSession, user: User) -> object:
     known = set(await session.exec(select(LoginSession.id)))
     await make_token(session, user)
     return (set(await session.exec(select(LoginSession.id))) - known).pop()
@@ -163,7 +163,9 @@ def test_every_route_has_a_decision() -> None:
 
 
 @pytest.mark.parametrize("route", ROUTES)
-async def test_route_lets_only_those_in_who_may(cast: Cast, session: Session, route: str) -> None:
+async def test_route_lets_only_those_in_who_may(
+    cast: Cast, session: AsyncSession, route: str
+) -> None:
     connection = await session.connection()
     for caller, expected in zip(CALLERS, DECISIONS[route], strict=True):
         async with connection.begin_nested() as savepoint:

@@ -10,9 +10,9 @@ from httpx2 import AsyncClient, Response
 from pwdlib.hashers.argon2 import Argon2Hasher
 from pydantic import Secret
 from sqlmodel import col, select, update
+from sqlmodel.ext.asyncio.session import AsyncSession
 
 from app.auth.models import KnownDevice, LoginSession
-from app.database.session import Session
 from app.mail.models import Outbox
 from app.users.service import NO_PASSWORD
 from tests.conftest import new_client
@@ -46,7 +46,7 @@ USERNAMES = ("ada@example.com", "nobody@example.com", "invited@example.com", "no
 
 
 @pytest.fixture
-async def _accounts(session: Session) -> None:
+async def _accounts(session: AsyncSession) -> None:
     await make_user(session, email="ada@example.com")
     await make_user(session, email="invited@example.com", hashed_password=NO_PASSWORD)
     await make_user(session, email="inactive@example.com", is_active=False)
@@ -74,7 +74,7 @@ async def test_limited_login_hashes_nothing(
 
 
 @pytest.mark.usefixtures("_accounts")
-async def test_limit_passes_with_time(client: AsyncClient, session: Session) -> None:
+async def test_limit_passes_with_time(client: AsyncClient, session: AsyncSession) -> None:
     await count_tries(client, "ada@example.com")
     await let_time_pass(session, "1 minute")
     assert (await log_in(client, "ADA@example.com")).status_code == 200
@@ -88,7 +88,7 @@ async def test_success_uses_nothing_up(client: AsyncClient) -> None:
 
 
 @pytest.mark.usefixtures("_accounts")
-async def test_asvs_6_1_1_nobody_locks_the_owner_out(app: FastAPI, session: Session) -> None:
+async def test_asvs_6_1_1_nobody_locks_the_owner_out(app: FastAPI, session: AsyncSession) -> None:
     home, elsewhere = new_client(app, "2001:db8::1"), new_client(app, "203.0.113.1")
     assert (await log_in(home, "ada@example.com")).status_code == 200
     refused = []
@@ -124,7 +124,7 @@ async def test_asvs_6_3_1_one_password_for_many_accounts_is_limited(
 
 
 async def test_sign_up_is_limited_for_each_mailbox(
-    app: FastAPI, client: AsyncClient, session: Session
+    app: FastAPI, client: AsyncClient, session: AsyncSession
 ) -> None:
     body = {"password": PASSWORD}
     for number in range(3):
@@ -150,7 +150,7 @@ async def test_sign_up_is_limited_for_each_network(client: AsyncClient) -> None:
 
 
 async def test_change_password_limits_guesses_of_the_current_one(
-    user_client: AsyncClient, session: Session
+    user_client: AsyncClient, session: AsyncSession
 ) -> None:
     body = {"current_password": WRONG, "new_password": f"new {PASSWORD}"}
     path = "/api/v1/users/me/password"
@@ -163,7 +163,7 @@ async def test_change_password_limits_guesses_of_the_current_one(
 
 
 async def test_asvs_6_3_8_login_does_the_same_work_whoever_is_named(
-    live_app: FastAPI, live_session: Session, monkeypatch: pytest.MonkeyPatch
+    live_app: FastAPI, live_session: AsyncSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await make_user(live_session, email="ada@example.com")
     await make_user(live_session, email="invited@example.com", hashed_password=NO_PASSWORD)
@@ -197,7 +197,7 @@ def hash_with_bcrypt(password: str) -> str:
 
 @pytest.mark.parametrize("outdate", [hash_with_bcrypt, Argon2Hasher(2, 16, 1).hash])
 async def test_asvs_11_4_2_outdated_hash_is_new_after_a_login(
-    client: AsyncClient, session: Session, outdate: Callable[[str], str]
+    client: AsyncClient, session: AsyncSession, outdate: Callable[[str], str]
 ) -> None:
     user = await make_user(session, hashed_password=(old := outdate(PASSWORD)))
     assert (await log_in(client, user.email, WRONG)).status_code == 401
@@ -208,7 +208,7 @@ async def test_asvs_11_4_2_outdated_hash_is_new_after_a_login(
     assert (await log_in(client, user.email, WRONG)).status_code == 401
 
 
-async def find_notices(session: Session) -> list[Mapping[str, Any]]:
+async def find_notices(session: AsyncSession) -> list[Mapping[str, Any]]:
     notices = await session.exec(select(Outbox.payload).where(Outbox.kind == "new_login"))
     return list(notices)
 
@@ -229,7 +229,7 @@ SAFARI = "Mozilla/5.0 (iPhone; CPU iPhone OS 26_0) AppleWebKit/605.1.15 Safari/6
     ],
 )
 async def test_asvs_6_3_5_login_from_a_new_place_is_told(
-    app: FastAPI, session: Session, address: str, user_agent: str, *, is_told: bool
+    app: FastAPI, session: AsyncSession, address: str, user_agent: str, *, is_told: bool
 ) -> None:
     user, other = await make_user(session), await make_user(session)
     home = new_client(app, "192.0.2.1")
@@ -246,7 +246,7 @@ async def test_asvs_6_3_5_login_from_a_new_place_is_told(
 
 
 async def test_known_devices_keep_when_they_were_used(
-    client: AsyncClient, session: Session
+    client: AsyncClient, session: AsyncSession
 ) -> None:
     user = await make_user(session)
     await log_in(client, user.email)

@@ -7,8 +7,8 @@ from fastapi import FastAPI
 from httpx2 import AsyncClient, Response
 from sqlalchemy import make_url
 from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
 
-from app.database.session import Session
 from app.database.transactions import Database
 from app.mail.models import Outbox
 from app.mail.service import EMAIL_CHANGE, EMAIL_VERIFICATION, INVITATION, PASSWORD_RESET
@@ -98,7 +98,7 @@ async def test_page_is_no_part_of_the_documented_api(app: FastAPI) -> None:
 
 @pytest.mark.parametrize("purpose", [PASSWORD_RESET, INVITATION])
 async def test_set_password_sets_it_and_signs_out(
-    user_client: AsyncClient, session: Session, user: User, purpose: str
+    user_client: AsyncClient, session: AsyncSession, user: User, purpose: str
 ) -> None:
     token = await make_mail_token(session, user, purpose)
     form = {"token": f" {token}\r\n", "new_password": NEW_PASSWORD}
@@ -112,7 +112,7 @@ async def test_set_password_sets_it_and_signs_out(
 
 
 async def test_set_password_shows_why_a_password_is_refused_and_keeps_the_code(
-    client: AsyncClient, session: Session, user: User
+    client: AsyncClient, session: AsyncSession, user: User
 ) -> None:
     token = await make_mail_token(session, user, PASSWORD_RESET)
     form = {"token": token, "new_password": "canary"}
@@ -136,7 +136,7 @@ async def test_set_password_leads_from_a_dead_link_to_a_new_one(client: AsyncCli
 
 @pytest.mark.parametrize("purpose", [EMAIL_VERIFICATION, EMAIL_CHANGE])
 async def test_confirm_email_verifies_the_address(
-    client: AsyncClient, session: Session, user: User, purpose: str
+    client: AsyncClient, session: AsyncSession, user: User, purpose: str
 ) -> None:
     new = user.email if purpose == EMAIL_VERIFICATION else "new@example.com"
     form = {"token": await make_mail_token(session, user, purpose, new)}
@@ -151,7 +151,7 @@ async def test_confirm_email_verifies_the_address(
 
 
 async def test_confirm_email_says_that_the_address_was_taken_meanwhile(
-    client: AsyncClient, session: Session, user: User
+    client: AsyncClient, session: AsyncSession, user: User
 ) -> None:
     form = {"token": await make_mail_token(session, user, EMAIL_CHANGE, "new@example.com")}
     await make_user(session, email="new@example.com")
@@ -161,7 +161,7 @@ async def test_confirm_email_says_that_the_address_was_taken_meanwhile(
 
 
 async def test_asvs_6_3_8_forgot_password_says_the_same_of_every_address(
-    client: AsyncClient, session: Session, user: User
+    client: AsyncClient, session: AsyncSession, user: User
 ) -> None:
     pages = set()
     for email in (user.email.upper(), "nobody@example.com", "no address"):
@@ -230,7 +230,7 @@ async def test_busy_service_is_told_on_the_page(app: FastAPI, client: AsyncClien
     ],
 )
 async def test_asvs_3_5_1_post_from_another_site_is_refused(
-    client: AsyncClient, session: Session, headers: dict[str, str], status: int | None
+    client: AsyncClient, session: AsyncSession, headers: dict[str, str], status: int | None
 ) -> None:
     for path, form in FORMS.items():
         answer = await client.post(path, data=form, headers=headers)
@@ -268,7 +268,7 @@ async def test_asvs_3_5_2_page_opens_from_any_site_and_sets_no_cookie(client: As
     ],
 )
 async def test_page_refuses_hostile_forms(
-    client: AsyncClient, session: Session, body: bytes
+    client: AsyncClient, session: AsyncSession, body: bytes
 ) -> None:
     for path in PATHS:
         answer = await client.post(path, content=body, headers=FORM_TYPE)

@@ -171,7 +171,13 @@ def test_address_is_confirmed_by_the_link_of_a_mail(
     assert site.read_me(account.access_token)["email_verified_at"] is None  # opened, and no more
     page.get_by_role("button", name="Confirm address").click()
     expect_heading(page, "Your address is confirmed")
-    assert site.read_me(account.access_token)["email_verified_at"]
+    assert site.read_me(account.access_token)["code"] == "invalid_token"
+    expect(page.get_by_label("Code from the mail")).to_be_hidden()
+    send(page, "New password", NEW_PASSWORD)
+    expect_heading(page, "Your password is set")
+    access_token = site.log_in(account.email, NEW_PASSWORD)
+    assert access_token is not None
+    assert site.read_me(access_token)["email_verified_at"]
 
 
 def test_asvs_14_2_1_no_log_has_the_token(site: Site, open_page: Callable[..., Page]) -> None:
@@ -255,7 +261,9 @@ def test_address_is_confirmed_without_javascript(
     page = open_page(link, java_script_enabled=False)
     send(page, "Code from the mail", link.partition("=")[2])
     expect_heading(page, "Your address is confirmed")
-    assert site.read_me(account.access_token)["email_verified_at"]
+    send(page, "New password", NEW_PASSWORD)
+    expect_heading(page, "Your password is set")
+    assert site.log_in(account.email, NEW_PASSWORD) is not None
 
 
 def test_second_click_of_a_double_click_sends_nothing(

@@ -6,10 +6,10 @@ from typing import Any, NamedTuple
 import pytest
 from fastapi import FastAPI
 from sqlalchemy import CursorResult
+from sqlmodel.ext.asyncio.session import AsyncSession
 
 from app.auth import purge
 from app.auth.purge import purge_expired
-from app.database.session import Session
 from app.database.transactions import Database
 from app.users.models import User
 from tests.factories import make_user
@@ -58,31 +58,31 @@ KINDS = {
 
 
 @pytest.fixture
-async def user(session: Session) -> User:
+async def user(session: AsyncSession) -> User:
     user = await make_user(session)
     await execute(session, "DELETE FROM outbox")
     await session.commit()
     return user
 
 
-async def insert(session: Session, name: str, age: str) -> None:
+async def insert(session: AsyncSession, name: str, age: str) -> None:
     table, columns, _, _ = KINDS[name]
     values = ", ".join(columns.values()).format(age=age)
     await execute(session, f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({values})")
     await session.commit()
 
 
-async def execute(session: Session, statement: str) -> CursorResult[Any]:
+async def execute(session: AsyncSession, statement: str) -> CursorResult[Any]:
     return await (await session.connection()).exec_driver_sql(statement)
 
 
-async def count(session: Session, name: str) -> object:
+async def count(session: AsyncSession, name: str) -> object:
     return (await execute(session, f"SELECT count(*) FROM {KINDS[name].table}")).scalar_one()
 
 
 @pytest.mark.parametrize("name", KINDS)
 async def test_asvs_14_2_7_what_has_expired_is_deleted(
-    session: Session, database: Database, user: User, name: str
+    session: AsyncSession, database: Database, user: User, name: str
 ) -> None:
     assert user.is_active
     await insert(session, name, KINDS[name].kept)
@@ -93,7 +93,7 @@ async def test_asvs_14_2_7_what_has_expired_is_deleted(
 
 
 async def test_purge_takes_as_many_steps_as_it_needs(
-    session: Session, database: Database, monkeypatch: pytest.MonkeyPatch
+    session: AsyncSession, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(purge, "BATCH", 2)
     for _ in range(5):
@@ -103,7 +103,7 @@ async def test_purge_takes_as_many_steps_as_it_needs(
 
 
 async def test_purge_is_left_to_the_process_that_is_at_it(
-    live_app: FastAPI, live_session: Session
+    live_app: FastAPI, live_session: AsyncSession
 ) -> None:
     database: Database = live_app.state.database
     await insert(live_session, "limit", "1 day")
@@ -115,7 +115,7 @@ async def test_purge_is_left_to_the_process_that_is_at_it(
     assert sum(deleted) == 1
 
 
-async def test_purge_waits_for_nobody(live_app: FastAPI, live_session: Session) -> None:
+async def test_purge_waits_for_nobody(live_app: FastAPI, live_session: AsyncSession) -> None:
     await insert(live_session, "limit", "1 day")
     await insert(live_session, "limit", "1 day")
     await execute(live_session, "SELECT FROM rate_limit LIMIT 1 FOR UPDATE")

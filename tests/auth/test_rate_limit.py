@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import URL
 from sqlmodel import select
+from sqlmodel.ext.asyncio.session import AsyncSession
 
 from app.auth.models import RateLimit
 from app.auth.rate_limit import (
@@ -16,7 +17,6 @@ from app.auth.rate_limit import (
     find_network,
     give_back,
 )
-from app.database.session import Session
 from app.database.transactions import Database
 from tests.factories import let_time_pass
 
@@ -49,7 +49,7 @@ async def find_wait(limits: RateLimits, *uses: Use) -> int | None:
 
 
 async def test_consume_lets_a_burst_through_and_then_one_in_each_interval(
-    limits: RateLimits, session: Session
+    limits: RateLimits, session: AsyncSession
 ) -> None:
     use = FIVE.use("ada")
     assert await count_uses(limits, use) == 5
@@ -61,7 +61,7 @@ async def test_consume_lets_a_burst_through_and_then_one_in_each_interval(
     assert await count_uses(limits, use) == 5
 
 
-async def test_consume_tells_when_to_come_again(limits: RateLimits, session: Session) -> None:
+async def test_consume_tells_when_to_come_again(limits: RateLimits, session: AsyncSession) -> None:
     use = FIVE.use("ada")
     assert await count_uses(limits, use) == 5
     assert await find_wait(limits, use) == 60
@@ -96,7 +96,7 @@ async def test_consume_tells_the_wait_of_what_refused(limits: RateLimits) -> Non
     assert await find_wait(limits, FIVE.use("ada"), rare.use("ada")) == 7200
 
 
-async def test_give_back_undoes_one_use(limits: RateLimits, session: Session) -> None:
+async def test_give_back_undoes_one_use(limits: RateLimits, session: AsyncSession) -> None:
     uses = [FIVE.use("ada"), TEN.use("ada")]
     assert await count_uses(limits, *uses) == 5
     await give_back(session, uses)
@@ -104,7 +104,7 @@ async def test_give_back_undoes_one_use(limits: RateLimits, session: Session) ->
     assert await count_uses(limits, *uses) == 1
 
 
-async def test_limits_tell_nobody_who_tried(limits: RateLimits, session: Session) -> None:
+async def test_limits_tell_nobody_who_tried(limits: RateLimits, session: AsyncSession) -> None:
     await limits.consume(FIVE.use("ada@example.com", "192.0.2.1"))
     key_hash = (await session.exec(select(RateLimit.key_hash))).one()
     assert len(key_hash) == 32
@@ -147,7 +147,7 @@ async def test_uses_and_their_return_never_wait_for_each_other_in_a_ring(
     async def use_and_give_back() -> None:
         for _ in range(30):
             await many_limits.consume(*uses)
-            async with many_limits._database.new_session(read_only=False) as session:  # noqa: SLF001
+            async with many_limits._database.new_session() as session:  # noqa: SLF001
                 await give_back(session, uses)
                 await session.commit()
 

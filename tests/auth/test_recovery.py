@@ -7,8 +7,8 @@ import pytest
 from fastapi import FastAPI
 from httpx2 import AsyncClient, Response
 from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
 
-from app.database.session import Session
 from app.mail.models import EmailToken, Outbox
 from app.mail.service import (
     EMAIL_CHANGE,
@@ -37,7 +37,7 @@ API = "/api/v1"
 NEW_PASSWORD = f"new {PASSWORD}"
 
 
-async def read_outbox(session: Session, *kinds: str) -> list[dict[str, Any]]:
+async def read_outbox(session: AsyncSession, *kinds: str) -> list[dict[str, Any]]:
     """Return what waits to be mailed, without the order."""
     found = await session.exec(select(Outbox).where(col(Outbox.kind).in_(kinds)))
     return [{"kind": each.kind, **each.payload} for each in found]
@@ -65,7 +65,7 @@ async def log_in(client: AsyncClient, email: str, password: str) -> int:
 
 
 async def test_sign_up_mails_a_link_to_verify_the_address(
-    client: AsyncClient, session: Session
+    client: AsyncClient, session: AsyncSession
 ) -> None:
     body = {"email": "ada@example.com", "password": PASSWORD}
     user_id = (await client.post(f"{API}/auth/signup", json=body)).json()["id"]
@@ -77,7 +77,7 @@ async def test_sign_up_mails_a_link_to_verify_the_address(
     "email", ["known@example.com", "inactive@example.com", "no@example.com", "no address"]
 )
 async def test_request_password_reset_answers_all_addresses_alike(
-    client: AsyncClient, session: Session, email: str
+    client: AsyncClient, session: AsyncSession, email: str
 ) -> None:
     await make_user(session, email="known@example.com")
     await make_user(session, email="inactive@example.com", is_active=False)
@@ -88,7 +88,7 @@ async def test_request_password_reset_answers_all_addresses_alike(
     ]
 
 
-async def test_reset_password_sets_it_once(client: AsyncClient, session: Session) -> None:
+async def test_reset_password_sets_it_once(client: AsyncClient, session: AsyncSession) -> None:
     user = await make_user(session)
     token = await make_mail_token(session, user, PASSWORD_RESET)
     assert await reset(client, f" {token}\n") == 204  # as it is pasted
@@ -98,7 +98,7 @@ async def test_reset_password_sets_it_once(client: AsyncClient, session: Session
 
 
 async def test_reset_password_ends_all_sessions(
-    client: AsyncClient, session: Session, user_client: AsyncClient, user: User
+    client: AsyncClient, session: AsyncSession, user_client: AsyncClient, user: User
 ) -> None:
     await sign_in(client, session, user)
     assert await reset(client, await make_mail_token(session, user, PASSWORD_RESET)) == 204
@@ -107,7 +107,7 @@ async def test_reset_password_ends_all_sessions(
 
 
 async def test_reset_password_verifies_the_address_and_is_told_to_it(
-    client: AsyncClient, session: Session, user: User
+    client: AsyncClient, session: AsyncSession, user: User
 ) -> None:
     assert await reset(client, await make_mail_token(session, user, PASSWORD_RESET)) == 204
     assert (await reload_user(session, user)).email_verified_at is not None
@@ -116,7 +116,7 @@ async def test_reset_password_verifies_the_address_and_is_told_to_it(
 
 
 async def test_reset_password_kills_the_other_links(
-    client: AsyncClient, session: Session, user: User
+    client: AsyncClient, session: AsyncSession, user: User
 ) -> None:
     used = await make_mail_token(session, user, PASSWORD_RESET)
     invitation = await make_mail_token(session, user, INVITATION)
@@ -127,7 +127,7 @@ async def test_reset_password_kills_the_other_links(
 
 
 async def test_invited_user_sets_a_password(
-    client: AsyncClient, session: Session, superuser_client: AsyncClient
+    client: AsyncClient, session: AsyncSession, superuser_client: AsyncClient
 ) -> None:
     answer = await superuser_client.post(f"{API}/users", json={"email": "new@example.com"})
     user = await session.get_one(User, answer.json()["id"])
@@ -138,7 +138,7 @@ async def test_invited_user_sets_a_password(
 
 
 async def test_mail_password_link_invites_again_or_resets(
-    superuser_client: AsyncClient, session: Session, user: User
+    superuser_client: AsyncClient, session: AsyncSession, user: User
 ) -> None:
     invited = (await superuser_client.post(f"{API}/users", json={"email": "b@example.com"})).json()
     for user_id in (invited["id"], user.id):
@@ -151,7 +151,7 @@ async def test_mail_password_link_invites_again_or_resets(
 
 
 async def test_confirm_email_verifies_the_address(
-    user_client: AsyncClient, session: Session, user: User
+    user_client: AsyncClient, session: AsyncSession, user: User
 ) -> None:
     token = await make_mail_token(session, user, EMAIL_VERIFICATION)
     assert (await user_client.get(f"{API}/users/me")).json()["email_verified_at"] is None
@@ -161,7 +161,7 @@ async def test_confirm_email_verifies_the_address(
 
 
 async def test_request_email_verification_mails_nothing_to_the_verified(
-    user_client: AsyncClient, session: Session, user: User
+    user_client: AsyncClient, session: AsyncSession, user: User
 ) -> None:
     before = len(await read_outbox(session, EMAIL_VERIFICATION))
     for _ in range(2):
@@ -177,7 +177,7 @@ async def request_change(client: AsyncClient, email: str) -> None:
 
 
 async def test_request_email_change_answers_alike_for_a_taken_address(
-    user_client: AsyncClient, session: Session, user: User
+    user_client: AsyncClient, session: AsyncSession, user: User
 ) -> None:
     taken = (await make_user(session)).email
     for email in ("Free@example.com", taken):
@@ -188,7 +188,7 @@ async def test_request_email_change_answers_alike_for_a_taken_address(
 
 
 async def test_request_email_change_needs_a_recent_login(
-    user_client: AsyncClient, session: Session, user: User
+    user_client: AsyncClient, session: AsyncSession, user: User
 ) -> None:
     await move_login_back(session, user, authenticated_at="16 minutes")
     body = {"new_email": "new@example.com"}
@@ -197,7 +197,7 @@ async def test_request_email_change_needs_a_recent_login(
 
 
 async def test_change_of_address_signs_out_and_tells_the_old_one(
-    user_client: AsyncClient, session: Session, user: User
+    user_client: AsyncClient, session: AsyncSession, user: User
 ) -> None:
     old = user.email
     token = await make_mail_token(session, user, EMAIL_CHANGE, "new@example.com")
@@ -212,7 +212,7 @@ async def test_change_of_address_signs_out_and_tells_the_old_one(
 
 
 async def test_change_of_address_answers_409_if_it_was_taken_meanwhile(
-    user_client: AsyncClient, session: Session, user: User
+    user_client: AsyncClient, session: AsyncSession, user: User
 ) -> None:
     token = await make_mail_token(session, user, EMAIL_CHANGE, "new@example.com")
     await make_user(session, email="new@example.com")
@@ -222,7 +222,7 @@ async def test_change_of_address_answers_409_if_it_was_taken_meanwhile(
 
 
 async def test_change_of_address_kills_all_links_to_the_old_one(
-    client: AsyncClient, session: Session, user: User
+    client: AsyncClient, session: AsyncSession, user: User
 ) -> None:
     change = await make_mail_token(session, user, EMAIL_CHANGE, "new@example.com")
     others = [
@@ -235,7 +235,7 @@ async def test_change_of_address_kills_all_links_to_the_old_one(
 
 
 async def test_link_to_another_address_sets_no_password(
-    client: AsyncClient, session: Session, user: User
+    client: AsyncClient, session: AsyncSession, user: User
 ) -> None:
     """Though it is live: the worker may have been minting it while the address changed."""
     token = await make_mail_token(session, user, PASSWORD_RESET, "old@example.com")
@@ -243,7 +243,7 @@ async def test_link_to_another_address_sets_no_password(
 
 
 async def test_change_of_password_kills_links_and_wanted_addresses(
-    user_client: AsyncClient, session: Session, user: User
+    user_client: AsyncClient, session: AsyncSession, user: User
 ) -> None:
     link = await make_mail_token(session, user, PASSWORD_RESET)
     change = await make_mail_token(session, user, EMAIL_CHANGE, "thief@example.com")
@@ -258,7 +258,7 @@ async def test_change_of_password_kills_links_and_wanted_addresses(
 
 
 @pytest.fixture
-async def thiefs_link(client: AsyncClient, session: Session, user: User) -> str:
+async def thiefs_link(client: AsyncClient, session: AsyncSession, user: User) -> str:
     """The token that was mailed to who is signed in as the user, and waits for one more."""
     await sign_in(client, session, user)
     await request_change(client, "thief@example.com")
@@ -284,7 +284,7 @@ async def end_all_as_superuser(client: AsyncClient, superuser: AsyncClient) -> R
 async def test_thief_who_is_signed_out_takes_no_address_along(
     user_client: AsyncClient,
     superuser_client: AsyncClient,
-    session: Session,
+    session: AsyncSession,
     thiefs_link: str,
     end: Callable[[AsyncClient, AsyncClient], Awaitable[Response]],
 ) -> None:
@@ -294,7 +294,7 @@ async def test_thief_who_is_signed_out_takes_no_address_along(
 
 
 async def test_wanted_address_outlives_a_log_out(
-    user_client: AsyncClient, session: Session, user: User
+    user_client: AsyncClient, session: AsyncSession, user: User
 ) -> None:
     token = await make_mail_token(session, user, EMAIL_CHANGE, "new@example.com")
     assert (await user_client.post(f"{API}/auth/logout")).status_code == 204
@@ -302,7 +302,7 @@ async def test_wanted_address_outlives_a_log_out(
 
 
 async def test_deactivation_kills_links_for_good(
-    superuser_client: AsyncClient, session: Session, user: User
+    superuser_client: AsyncClient, session: AsyncSession, user: User
 ) -> None:
     link = await make_mail_token(session, user, PASSWORD_RESET)
     verification = await make_mail_token(session, user, EMAIL_VERIFICATION)
@@ -312,14 +312,14 @@ async def test_deactivation_kills_links_for_good(
     assert await reset(superuser_client, link) == 400
 
 
-async def test_inactive_user_cannot_use_a_link(client: AsyncClient, session: Session) -> None:
+async def test_inactive_user_cannot_use_a_link(client: AsyncClient, session: AsyncSession) -> None:
     user = await make_user(session, is_active=False)
     assert await reset(client, await make_mail_token(session, user, PASSWORD_RESET)) == 400
 
 
 @pytest.mark.parametrize("purpose", LIFETIMES)
 async def test_asvs_6_5_5_token_expires(
-    client: AsyncClient, session: Session, user: User, purpose: str
+    client: AsyncClient, session: AsyncSession, user: User, purpose: str
 ) -> None:
     use = reset if purpose in (PASSWORD_RESET, INVITATION) else confirm
     for interval, status in ((LIFETIMES[purpose] - timedelta(minutes=1), 204), (None, 400)):
@@ -338,7 +338,7 @@ async def test_lifetimes_are_bounded() -> None:
 
 
 async def test_asvs_6_5_1_second_request_kills_the_first_link(
-    client: AsyncClient, session: Session, user: User
+    client: AsyncClient, session: AsyncSession, user: User
 ) -> None:
     first, second = [await make_mail_token(session, user, PASSWORD_RESET) for _ in range(2)]
     assert await reset(client, first) == 400
@@ -346,7 +346,7 @@ async def test_asvs_6_5_1_second_request_kills_the_first_link(
 
 
 async def test_asvs_6_5_2_only_the_hash_of_a_random_token_is_stored(
-    session: Session, user: User
+    session: AsyncSession, user: User
 ) -> None:
     proof = Proof(user.id, PASSWORD_RESET, user.email)
     tokens = [await mint_token(session, proof) for _ in range(100)]
@@ -358,7 +358,7 @@ async def test_asvs_6_5_2_only_the_hash_of_a_random_token_is_stored(
 
 
 async def test_asvs_6_5_4_token_serves_one_purpose_only(
-    client: AsyncClient, session: Session, user: User
+    client: AsyncClient, session: AsyncSession, user: User
 ) -> None:
     access = await make_token(session, user)
     link = await make_mail_token(session, user, PASSWORD_RESET)
@@ -378,7 +378,7 @@ async def test_malformed_token_answers_like_an_unknown_one(client: AsyncClient, 
 
 
 async def test_asvs_6_5_1_one_of_50_parallel_uses_succeeds(
-    live_app: FastAPI, live_session: Session
+    live_app: FastAPI, live_session: AsyncSession
 ) -> None:
     user = await make_user(live_session)
     token = await make_mail_token(live_session, user, PASSWORD_RESET)
@@ -390,7 +390,7 @@ async def test_asvs_6_5_1_one_of_50_parallel_uses_succeeds(
 
 @pytest.mark.parametrize("email", ["known@example.com", "unknown@example.com"])
 async def test_requests_for_a_mailbox_are_limited(
-    client: AsyncClient, session: Session, email: str
+    client: AsyncClient, session: AsyncSession, email: str
 ) -> None:
     await make_user(session, email="known@example.com")
     local_part = email.partition("@")[0]
@@ -421,7 +421,7 @@ async def test_confirmations_of_a_mailbox_are_limited(
 
 
 async def test_changes_of_address_are_limited_for_each_account(
-    user_client: AsyncClient, session: Session
+    user_client: AsyncClient, session: AsyncSession
 ) -> None:
     for number in range(5):
         await request_change(user_client, f"stranger{number}@example.com")
@@ -432,7 +432,7 @@ async def test_changes_of_address_are_limited_for_each_account(
 
 
 async def test_tries_of_tokens_are_limited(
-    app: FastAPI, client: AsyncClient, session: Session, user: User
+    app: FastAPI, client: AsyncClient, session: AsyncSession, user: User
 ) -> None:
     for _ in range(10):
         assert await reset(client, "uml_guess") == await confirm(client, "uml_guess") == 400

@@ -11,9 +11,9 @@ from httpx2 import ASGITransport, AsyncClient, Response
 from pydantic import Secret
 from sqlalchemy import text
 from sqlmodel import col, func, select, update
+from sqlmodel.ext.asyncio.session import AsyncSession
 
 from app.auth.models import LoginSession
-from app.database.session import Session
 from app.parts import create_hasher
 from app.settings import Settings
 from app.users.models import User
@@ -40,11 +40,13 @@ async def log_in(client: AsyncClient, username: str, password: str = PASSWORD) -
     return await client.post(f"{AUTH}/login", data=form)
 
 
-async def count_users(session: Session) -> int:
+async def count_users(session: AsyncSession) -> int:
     return (await session.exec(select(func.count()).select_from(User))).one()
 
 
-async def test_sign_up_creates_an_ordinary_account(client: AsyncClient, session: Session) -> None:
+async def test_sign_up_creates_an_ordinary_account(
+    client: AsyncClient, session: AsyncSession
+) -> None:
     response = await client.post(f"{AUTH}/signup", json=SIGN_UP | {"full_name": "Ada"})
     assert response.status_code == 201, response.text
     user = await session.get_one(User, UUID(response.json()["id"]))
@@ -54,7 +56,9 @@ async def test_sign_up_creates_an_ordinary_account(client: AsyncClient, session:
     assert "password" not in response.text
 
 
-async def test_sign_up_knows_an_address_in_any_form(client: AsyncClient, session: Session) -> None:
+async def test_sign_up_knows_an_address_in_any_form(
+    client: AsyncClient, session: AsyncSession
+) -> None:
     await make_user(session, email="ada@bücher.example.com")
     for same in ("ADA@bücher.example.com", "ada@XN--BCHER-KVA.example.com"):
         answer = await client.post(f"{AUTH}/signup", json=SIGN_UP | {"email": same})
@@ -104,7 +108,7 @@ async def test_asvs_6_2_5_sign_up_takes_any_password_that_is_long_and_unlikely(
     ],
 )
 async def test_sign_up_refuses_an_invalid_account(
-    client: AsyncClient, session: Session, body: dict[str, Any]
+    client: AsyncClient, session: AsyncSession, body: dict[str, Any]
 ) -> None:
     content = json.dumps(SIGN_UP | {"full_name": "canary"} | body)
     headers = {"Content-Type": "application/json"}
@@ -115,7 +119,9 @@ async def test_sign_up_refuses_an_invalid_account(
     assert await count_users(session) == 0
 
 
-async def test_log_in_returns_a_token_that_works(client: AsyncClient, session: Session) -> None:
+async def test_log_in_returns_a_token_that_works(
+    client: AsyncClient, session: AsyncSession
+) -> None:
     user = await make_user(session, email="ada@example.com")
     response = await log_in(client, "ADA@Example.com")
     assert response.status_code == 200, response.text
@@ -129,7 +135,7 @@ async def test_log_in_returns_a_token_that_works(client: AsyncClient, session: S
 
 
 async def test_log_in_stores_only_the_hash_of_the_token(
-    client: AsyncClient, session: Session
+    client: AsyncClient, session: AsyncSession
 ) -> None:
     user = await make_user(session)
     token = (await log_in(client, user.email)).json()["access_token"]
@@ -139,7 +145,7 @@ async def test_log_in_stores_only_the_hash_of_the_token(
 
 
 async def test_log_in_takes_the_form_that_swagger_sends(
-    client: AsyncClient, session: Session
+    client: AsyncClient, session: AsyncSession
 ) -> None:
     user = await make_user(session)
     form = {"grant_type": "password", "scope": "", "client_id": "", "client_secret": ""}
@@ -162,7 +168,7 @@ async def test_log_in_takes_the_form_that_swagger_sends(
     ],
 )
 async def test_log_in_answers_alike_whatever_is_wrong(
-    client: AsyncClient, session: Session, username: str, password: str
+    client: AsyncClient, session: AsyncSession, username: str, password: str
 ) -> None:
     await make_user(session, email="ada@example.com")
     await make_user(session, email="invited@example.com", hashed_password="!")
@@ -212,7 +218,7 @@ async def test_log_in_refuses_text_that_is_not_unicode(client: AsyncClient, cont
     ],
 )
 async def test_log_in_records_the_device(
-    client: AsyncClient, session: Session, user_agent: bytes, kept: str | None
+    client: AsyncClient, session: AsyncSession, user_agent: bytes, kept: str | None
 ) -> None:
     user = await make_user(session)
     form = {"username": user.email, "password": PASSWORD}
@@ -228,7 +234,7 @@ async def test_log_in_records_the_device(
     [("2001:DB8::1", "2001:db8::1"), ("fe80::1%eth0", "fe80::1%eth0"), ("x" * 100, None)],
 )
 async def test_log_in_records_only_a_real_address(
-    app: FastAPI, session: Session, host: str, kept: str | None
+    app: FastAPI, session: AsyncSession, host: str, kept: str | None
 ) -> None:
     user = await make_user(session)
     transport = ASGITransport(app, client=(host, 1))
@@ -238,7 +244,7 @@ async def test_log_in_records_only_a_real_address(
 
 
 async def test_log_in_keeps_the_twenty_sessions_used_last(
-    client: AsyncClient, session: Session
+    client: AsyncClient, session: AsyncSession
 ) -> None:
     user, other = await make_user(session), await make_user(session)
     await make_token(session, other)
@@ -258,7 +264,7 @@ async def test_log_in_keeps_the_twenty_sessions_used_last(
 
 
 async def test_log_in_never_ends_the_session_it_starts(
-    client: AsyncClient, session: Session
+    client: AsyncClient, session: AsyncSession
 ) -> None:
     # As when its transaction is the first to start and the last to get the user's lock.
     user = await make_user(session)
@@ -271,7 +277,9 @@ async def test_log_in_never_ends_the_session_it_starts(
     assert len(list(await session.exec(select(LoginSession.id)))) == 20
 
 
-async def test_log_in_drops_expired_sessions_first(client: AsyncClient, session: Session) -> None:
+async def test_log_in_drops_expired_sessions_first(
+    client: AsyncClient, session: AsyncSession
+) -> None:
     user = await make_user(session)
     await make_token(session, user)
     await move_login_back(session, user, expires_at="31 days", last_used_at="-1 second")
@@ -283,7 +291,7 @@ async def test_log_in_drops_expired_sessions_first(client: AsyncClient, session:
 
 
 async def test_log_out_ends_this_session_only(
-    session: Session, user_client: AsyncClient, user: User
+    session: AsyncSession, user_client: AsyncClient, user: User
 ) -> None:
     other = await make_token(session, user)
     response = await user_client.post(f"{AUTH}/logout")
@@ -294,7 +302,7 @@ async def test_log_out_ends_this_session_only(
 
 
 async def test_list_sessions_returns_the_live_ones_used_last_first(
-    session: Session, user_client: AsyncClient, user: User
+    session: AsyncSession, user_client: AsyncClient, user: User
 ) -> None:
     for instants in ({"expires_at": "31 days"}, {"last_used_at": "7 days 1 second"}):
         await move_login_back(session, user, **instants)
@@ -315,7 +323,7 @@ async def test_list_sessions_returns_the_live_ones_used_last_first(
 
 
 async def test_end_other_sessions_keeps_this_one(
-    session: Session, user_client: AsyncClient, user: User
+    session: AsyncSession, user_client: AsyncClient, user: User
 ) -> None:
     other = await make_token(session, user)
     theirs = await make_token(session, await make_user(session))
@@ -328,7 +336,7 @@ async def test_end_other_sessions_keeps_this_one(
 
 
 async def test_end_session_ends_that_device(
-    session: Session, user_client: AsyncClient, user: User
+    session: AsyncSession, user_client: AsyncClient, user: User
 ) -> None:
     other = await make_token(session, user)
     devices = (await user_client.get(f"{AUTH}/sessions")).json()
@@ -346,7 +354,7 @@ async def test_end_session_refuses_an_unknown_one(user_client: AsyncClient) -> N
 
 
 async def test_change_password_sets_it_and_ends_other_sessions(
-    session: Session, user_client: AsyncClient, user: User
+    session: AsyncSession, user_client: AsyncClient, user: User
 ) -> None:
     other = await make_token(session, user)
     body = {"current_password": PASSWORD, "new_password": "another quite good one"}
@@ -361,7 +369,7 @@ async def test_change_password_sets_it_and_ends_other_sessions(
 
 
 async def test_asvs_6_2_3_change_password_needs_the_current_one(
-    session: Session, user_client: AsyncClient, user: User
+    session: AsyncSession, user_client: AsyncClient, user: User
 ) -> None:
     other = await make_token(session, user)
     hashed = user.hashed_password
@@ -373,7 +381,7 @@ async def test_asvs_6_2_3_change_password_needs_the_current_one(
 
 
 async def test_change_password_needs_a_recent_login(
-    session: Session, user_client: AsyncClient, user: User
+    session: AsyncSession, user_client: AsyncClient, user: User
 ) -> None:
     body = {"current_password": PASSWORD, "new_password": "another quite good one"}
     await move_login_back(session, user, authenticated_at="15 minutes 1 second")
@@ -385,7 +393,7 @@ async def test_change_password_needs_a_recent_login(
 
 @pytest.mark.parametrize("new", ["p" * 14, LONG + "z", None, "\0" * 15, "\ud800" * 15])
 async def test_change_password_refuses_an_invalid_one(
-    session: Session, user_client: AsyncClient, user: User, new: str | None
+    session: AsyncSession, user_client: AsyncClient, user: User, new: str | None
 ) -> None:
     hashed = user.hashed_password
     body = json.dumps({"current_password": PASSWORD, "new_password": new})
@@ -405,7 +413,7 @@ async def test_change_password_refuses_an_invalid_one(
     ],
 )
 async def test_token_ends_when_idle_or_old(
-    session: Session,
+    session: AsyncSession,
     user_client: AsyncClient,
     user: User,
     instants: dict[str, str],
@@ -419,7 +427,7 @@ async def test_token_ends_when_idle_or_old(
     ("idle", "written"), [("4 minutes 59 seconds", False), ("6 minutes", True)]
 )
 async def test_token_use_is_written_every_five_minutes(
-    session: Session,
+    session: AsyncSession,
     user_client: AsyncClient,
     user: User,
     idle: str,
@@ -463,7 +471,7 @@ WEAK = [
 
 @pytest.mark.parametrize(("password", "reason"), WEAK)
 async def test_asvs_6_2_4_sign_up_refuses_a_weak_password(
-    client: AsyncClient, session: Session, password: str, reason: str
+    client: AsyncClient, session: AsyncSession, password: str, reason: str
 ) -> None:
     account = {"email": "ada.canary@example.com", "full_name": "Countess Canary"}
     answer = await client.post(f"{AUTH}/signup", json=account | {"password": password})
@@ -476,7 +484,7 @@ async def test_asvs_6_2_4_sign_up_refuses_a_weak_password(
 
 @pytest.mark.parametrize(("password", "reason"), WEAK)
 async def test_asvs_6_2_11_change_password_refuses_a_weak_one(
-    client: AsyncClient, session: Session, password: str, reason: str
+    client: AsyncClient, session: AsyncSession, password: str, reason: str
 ) -> None:
     user = await make_user(session, email="ada.canary@example.com", full_name="Countess Canary")
     hashed = user.hashed_password

@@ -15,13 +15,13 @@ from psycopg import AsyncConnection
 from pydantic import Secret
 from sqlalchemy import URL, delete, text
 from sqlmodel import col, func, select
+from sqlmodel.ext.asyncio.session import AsyncSession
 from uvicorn import Config, Server
 
 from app.auth.models import LoginSession, RateLimit
 from app.auth.rate_limit import PER_NETWORK, RateLimits
 from app.auth.schemas import SignUp
 from app.auth.service import sign_up
-from app.database.session import Session
 from app.items.models import Item
 from app.mail.models import Outbox
 from app.users.models import User
@@ -56,7 +56,7 @@ async def port(live_app: FastAPI) -> AsyncIterator[int]:
 
 
 async def test_commit_precedes_the_answer(
-    live_database: URL, port: int, live_session: Session
+    live_database: URL, port: int, live_session: AsyncSession
 ) -> None:
     conninfo = live_database.set(drivername="postgresql").render_as_string(hide_password=False)
     token = await make_token(live_session, await make_user(live_session))
@@ -87,7 +87,7 @@ async def test_commit_precedes_the_answer(
 
 
 async def test_asvs_6_3_8_password_reset_does_the_same_for_every_address(
-    live_client: AsyncClient, live_session: Session
+    live_client: AsyncClient, live_session: AsyncSession
 ) -> None:
     await make_user(live_session, email="known@example.com")
     await make_user(live_session, email="inactive@example.com", is_active=False)
@@ -104,11 +104,11 @@ async def test_asvs_6_3_8_password_reset_does_the_same_for_every_address(
 
 
 async def test_parallel_sign_ups_of_one_address_make_one_account(
-    live_app: FastAPI, live_session: Session
+    live_app: FastAPI, live_session: AsyncSession
 ) -> None:
     data = SignUp(email="ada@example.com", password=Secret(PASSWORD))
 
-    async def sign_up_as_ada(session: Session) -> None:
+    async def sign_up_as_ada(session: AsyncSession) -> None:
         await sign_up(session, HASHER, data)
 
     database = live_app.state.database  # below the limit, which lets three through
@@ -120,7 +120,7 @@ async def test_parallel_sign_ups_of_one_address_make_one_account(
 
 
 async def race(
-    app: FastAPI, session: Session, *requests: Coroutine[Any, Any, Response]
+    app: FastAPI, session: AsyncSession, *requests: Coroutine[Any, Any, Response]
 ) -> list[Response]:
     """Let the requests run until each waits for a user's row, in this order, then all at once."""
     await session.exec(select(User.id).with_for_update())
@@ -138,7 +138,7 @@ async def count_waiting(app: FastAPI) -> int:
         "SELECT count(*) FROM pg_stat_activity"
         " WHERE datname = current_database() AND wait_event_type = 'Lock'"
     )
-    async with app.state.database.new_session(read_only=True) as session:
+    async with app.state.database.new_session() as session:
         count: int = await (await session.connection()).scalar(waiting)
         return count
 
@@ -147,7 +147,7 @@ async def count_waiting(app: FastAPI) -> int:
 @pytest.mark.parametrize("change", [{"is_superuser": False}, {"is_active": False}, None])
 async def test_parallel_removals_leave_a_superuser(
     live_app: FastAPI,
-    live_session: Session,
+    live_session: AsyncSession,
     change: dict[str, bool] | None,
     *,
     removes_itself: bool,
@@ -170,7 +170,7 @@ async def test_parallel_removals_leave_a_superuser(
 
 
 async def test_parallel_logins_keep_twenty_sessions(
-    live_app: FastAPI, live_session: Session
+    live_app: FastAPI, live_session: AsyncSession
 ) -> None:
     user = await make_user(live_session)
     form = {"username": user.email, "password": PASSWORD}
@@ -186,7 +186,7 @@ async def test_parallel_logins_keep_twenty_sessions(
 
 
 async def test_parallel_first_logins_of_an_imported_user_succeed(
-    live_app: FastAPI, live_session: Session
+    live_app: FastAPI, live_session: AsyncSession
 ) -> None:
     imported = bcrypt.hashpw(PASSWORD.encode(), bcrypt.gensalt(rounds=4)).decode()
     user = await make_user(live_session, hashed_password=imported)
@@ -201,7 +201,7 @@ async def test_parallel_first_logins_of_an_imported_user_succeed(
 async def test_no_login_with_the_old_password_survives_its_change(
     live_app: FastAPI,
     live_client: AsyncClient,
-    live_session: Session,
+    live_session: AsyncSession,
     *,
     login_comes_first: bool,
 ) -> None:
@@ -224,7 +224,7 @@ async def test_no_login_with_the_old_password_survives_its_change(
 async def test_no_login_survives_a_deactivation(
     live_app: FastAPI,
     live_client: AsyncClient,
-    live_session: Session,
+    live_session: AsyncSession,
     *,
     login_comes_first: bool,
 ) -> None:
@@ -241,7 +241,7 @@ async def test_no_login_survives_a_deactivation(
 
 
 async def test_parallel_requests_of_a_user_who_leaves_end_cleanly(
-    live_app: FastAPI, live_client: AsyncClient, live_session: Session
+    live_app: FastAPI, live_client: AsyncClient, live_session: AsyncSession
 ) -> None:
     user = await make_user(live_session)
     await sign_in(live_client, live_session, user)
@@ -258,7 +258,7 @@ async def test_parallel_requests_of_a_user_who_leaves_end_cleanly(
 
 
 async def test_parallel_log_outs_end_cleanly(
-    live_client: AsyncClient, live_session: Session
+    live_client: AsyncClient, live_session: AsyncSession
 ) -> None:
     await sign_in(live_client, live_session, await make_user(live_session))
     answers = await asyncio.gather(*(live_client.post(f"{API}/auth/logout") for _ in range(10)))
@@ -266,7 +266,7 @@ async def test_parallel_log_outs_end_cleanly(
 
 
 async def test_parallel_password_changes_let_one_through(
-    live_app: FastAPI, live_client: AsyncClient, live_session: Session
+    live_app: FastAPI, live_client: AsyncClient, live_session: AsyncSession
 ) -> None:
     await sign_in(live_client, live_session, await make_user(live_session))
     bodies = [{"current_password": PASSWORD, "new_password": f"{PASSWORD} {n}"} for n in (1, 2)]
@@ -279,7 +279,7 @@ async def test_parallel_password_changes_let_one_through(
 
 
 async def test_password_change_needs_a_session_that_lasts_until_it_is_made(
-    live_app: FastAPI, live_client: AsyncClient, live_session: Session
+    live_app: FastAPI, live_client: AsyncClient, live_session: AsyncSession
 ) -> None:
     await sign_in(live_client, live_session, await make_user(live_session))
     await live_session.exec(select(User.id).with_for_update())
@@ -293,7 +293,7 @@ async def test_password_change_needs_a_session_that_lasts_until_it_is_made(
 
 
 async def test_address_change_needs_a_session_that_lasts_until_it_is_asked_for(
-    live_app: FastAPI, live_client: AsyncClient, live_session: Session
+    live_app: FastAPI, live_client: AsyncClient, live_session: AsyncSession
 ) -> None:
     await sign_in(live_client, live_session, await make_user(live_session))
     body = {"new_email": "thief@example.com"}
@@ -311,7 +311,7 @@ async def test_address_change_needs_a_session_that_lasts_until_it_is_asked_for(
 
 
 async def test_parallel_deletions_of_an_item_find_it_once(
-    live_client: AsyncClient, live_session: Session
+    live_client: AsyncClient, live_session: AsyncSession
 ) -> None:
     user = await make_user(live_session)
     path = f"{API}/items/{(await make_item(live_session, user)).id}"
@@ -321,7 +321,7 @@ async def test_parallel_deletions_of_an_item_find_it_once(
 
 
 async def test_deleting_a_user_loads_none_of_its_items(
-    live_client: AsyncClient, live_session: Session
+    live_client: AsyncClient, live_session: AsyncSession
 ) -> None:
     user = await make_user(live_session)
     await sign_in(live_client, live_session, await make_superuser(live_session))
@@ -380,7 +380,7 @@ async def test_head_is_get_without_a_body(port: int) -> None:
 
 
 async def test_asvs_15_1_3_strangers_who_wait_leave_the_pool_to_others(
-    live_app: FastAPI, live_session: Session
+    live_app: FastAPI, live_session: AsyncSession
 ) -> None:
     user = await make_user(live_session)
     form = {"username": user.email, "password": "wrong"}

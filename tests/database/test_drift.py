@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import psycopg
 import pytest
 from alembic import command
@@ -26,6 +28,21 @@ def test_log_drift_names_what_the_database_has_not(
     (message,) = caplog.messages[-1:]
     assert "add column item.description" in message
     assert "modify nullable user.full_name" in message
+
+
+def test_log_drift_leaves_alone_what_alembic_ini_lists(
+    empty_database: URL, caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    command.upgrade(alembic_config(empty_database), "head")
+    with psycopg.connect(libpq_uri(empty_database)) as connection:
+        connection.execute("CREATE TABLE legacy_log (id int)")
+    ini = tmp_path / "alembic.ini"
+    ini.write_text("[alembic]\nunmanaged = legacy_*\n")
+    caplog.clear()
+    log_drift(ini)
+    assert caplog.messages == []
+    log_drift()
+    assert "legacy_log" in caplog.messages[-1]
 
 
 def test_log_drift_says_that_the_database_is_behind(caplog: pytest.LogCaptureFixture) -> None:

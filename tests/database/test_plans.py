@@ -12,8 +12,8 @@ import pytest
 from alembic import command
 from fastapi import FastAPI
 from sqlalchemy import URL
+from sqlmodel.ext.asyncio.session import AsyncSession
 
-from app.database.session import Session
 from app.web.pagination import Position
 from benchmarks import data
 from tests.auth.test_authorization import ROUTES, make_cast
@@ -38,7 +38,9 @@ def migrated_database(create_database: Callable[[], URL]) -> URL:
     return url
 
 
-async def test_statements_read_few_rows_of_large_tables(app: FastAPI, session: Session) -> None:
+async def test_statements_read_few_rows_of_large_tables(
+    app: FastAPI, session: AsyncSession
+) -> None:
     cast = await make_cast(app, session)
     cursor = Position(datetime.now(UTC), uuid4()).encode()
     faults = {}
@@ -51,7 +53,7 @@ async def test_statements_read_few_rows_of_large_tables(app: FastAPI, session: S
     assert faults == {}
 
 
-async def explain(session: Session, statements: list[Sent]) -> Any:
+async def explain(session: AsyncSession, statements: list[Sent]) -> Any:
     """Run the statements again, on the rows that they met; yield the steps of their plans."""
     connection = await session.connection()
     async with connection.begin_nested() as savepoint:

@@ -8,9 +8,9 @@ import pytest
 from alembic import command
 from psycopg import sql
 from sqlalchemy import URL, text
+from sqlmodel.ext.asyncio.session import AsyncSession
 
 from app.database.engine import SERVER_SETTINGS
-from app.database.session import Session
 from app.database.url import libpq_uri
 from tests.auth.test_authorization import CALLERS, DECISIONS, Cast, cast
 from tests.conftest import ROOT, alembic_config
@@ -62,7 +62,9 @@ def migrated_database(database_url: Callable[[str], URL]) -> URL:
     return database_url("app_service")
 
 
-async def test_asvs_13_2_2_every_route_works_as_the_service(cast: Cast, session: Session) -> None:
+async def test_asvs_13_2_2_every_route_works_as_the_service(
+    cast: Cast, session: AsyncSession
+) -> None:
     connection = await session.connection()
     user = await connection.scalar(text("SELECT session_user"))
     assert user.startswith("app_service")

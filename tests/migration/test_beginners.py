@@ -41,8 +41,14 @@ class Beginner:
 
     def alembic(self, *arguments: str, **environment: str) -> str:
         """Run a command and return all that it says, which must be no traceback."""
-        done = subprocess.run(
-            [sys.executable, "-m", "alembic", *arguments],
+        done = self.python("-m", "alembic", *arguments, **environment)
+        assert "Traceback" not in done.stdout, done.stdout
+        assert (done.returncode != 0) == ("FAILED: " in done.stdout), done.stdout
+        return done.stdout
+
+    def python(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, *arguments],
             cwd=self.folder,
             env=os.environ | {"PYTHONPATH": str(self.folder)} | environment,
             stdout=subprocess.PIPE,
@@ -50,9 +56,6 @@ class Beginner:
             check=False,
             text=True,
         )
-        assert "Traceback" not in done.stdout, done.stdout
-        assert (done.returncode != 0) == ("FAILED: " in done.stdout), done.stdout
-        return done.stdout
 
 
 @pytest.fixture
@@ -102,5 +105,8 @@ def test_url_of_alembic_ini_counts_and_messages_name_it(beginner: Beginner) -> N
 def test_second_class_of_one_name_is_a_sentence(beginner: Beginner) -> None:
     beginner.write("app/zoo/models.py", "User")
     said = beginner.alembic("revision", "--autogenerate")
-    assert "FAILED: app/zoo/models.py: Table 'user' is already defined." in said
+    sentence = "app/zoo/models.py: Table 'user' is already defined."
+    assert f"FAILED: {sentence}" in said
     assert "give this class another name, or a __tablename__" in said
+    done = beginner.python("-c", "from app.cli import main; main()", "schema")
+    assert done.stdout.startswith(f"app: {sentence}")

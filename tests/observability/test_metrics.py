@@ -13,8 +13,8 @@ import psutil
 import pytest
 from prometheus_client import REGISTRY
 from sqlalchemy import URL, text
+from sqlmodel.ext.asyncio.session import AsyncSession
 
-from app.database.session import Session
 from app.database.url import libpq_uri
 from app.mail.backlog import count_due_mails, get_age_of_oldest_mail
 from app.mail.service import enqueue
@@ -62,7 +62,7 @@ async def test_sampling_survives_what_fails() -> None:
     assert REGISTRY.get_sample_value("database_connections_in_use") == 7
 
 
-async def test_backlog_is_what_is_due(session: Session) -> None:
+async def test_backlog_is_what_is_due(session: AsyncSession) -> None:
     assert (await count_due_mails(session), await get_age_of_oldest_mail(session)) == (0, 0)
     for _ in range(2):
         await enqueue(session, "password_reset")

@@ -5,9 +5,9 @@ import pytest
 from httpx2 import AsyncClient
 from sqlalchemy import text
 from sqlmodel import col, func, select, update
+from sqlmodel.ext.asyncio.session import AsyncSession
 
 from app.auth.models import LoginSession
-from app.database.session import Session
 from app.items.models import Item
 from app.users.models import User
 from app.users.service import NO_PASSWORD
@@ -26,7 +26,7 @@ USERS = "/api/v1/users"
 ME = "/api/v1/users/me"
 
 
-async def test_get_me_returns_the_account(client: AsyncClient, session: Session) -> None:
+async def test_get_me_returns_the_account(client: AsyncClient, session: AsyncSession) -> None:
     user = await make_user(session, email="ada@example.com", full_name="Ada")
     await sign_in(client, session, user)
     response = await client.get(ME)
@@ -44,7 +44,7 @@ async def test_get_me_returns_the_account(client: AsyncClient, session: Session)
 
 
 async def test_get_me_returns_an_imported_account_that_could_not_sign_up(
-    session: Session, user_client: AsyncClient
+    session: AsyncSession, user_client: AsyncClient
 ) -> None:
     await session.exec(update(User).values(email="root@localhost", full_name="a\tb"))
     await session.commit()
@@ -55,7 +55,7 @@ async def test_get_me_returns_an_imported_account_that_could_not_sign_up(
 
 @pytest.mark.parametrize("full_name", ["Grace", None, "", "<b>' OR 1=1 --"])
 async def test_update_me_changes_the_name(
-    session: Session, user_client: AsyncClient, user: User, full_name: str | None
+    session: AsyncSession, user_client: AsyncClient, user: User, full_name: str | None
 ) -> None:
     response = await user_client.patch(ME, json={"full_name": full_name})
     assert response.status_code == 200, response.text
@@ -64,7 +64,7 @@ async def test_update_me_changes_the_name(
 
 
 async def test_update_me_changes_nothing_without_a_field(
-    session: Session, user_client: AsyncClient, user: User
+    session: AsyncSession, user_client: AsyncClient, user: User
 ) -> None:
     before = user.model_dump()
     response = await user_client.patch(ME, json={})
@@ -73,7 +73,7 @@ async def test_update_me_changes_nothing_without_a_field(
 
 
 async def test_update_user_gives_a_new_updated_at(
-    session: Session, user_client: AsyncClient, user: User
+    session: AsyncSession, user_client: AsyncClient, user: User
 ) -> None:
     await session.exec(update(User).values(updated_at=text("now() - interval '1 day'")))
     await session.commit()
@@ -94,7 +94,7 @@ async def test_update_user_gives_a_new_updated_at(
     ],
 )
 async def test_update_me_refuses_fields_that_are_not_its_own(
-    session: Session, user_client: AsyncClient, user: User, field: dict[str, Any]
+    session: AsyncSession, user_client: AsyncClient, user: User, field: dict[str, Any]
 ) -> None:
     before = user.model_dump()
     answer = await user_client.patch(ME, json={"full_name": "Eve"} | field)
@@ -104,7 +104,7 @@ async def test_update_me_refuses_fields_that_are_not_its_own(
 
 
 async def test_delete_me_deletes_the_account_and_all_it_has(
-    session: Session, user_client: AsyncClient, user: User
+    session: AsyncSession, user_client: AsyncClient, user: User
 ) -> None:
     other = await make_user(session)
     await make_item(session, user)
@@ -119,7 +119,7 @@ async def test_delete_me_deletes_the_account_and_all_it_has(
 
 
 async def test_delete_me_needs_a_recent_login(
-    session: Session, user_client: AsyncClient, user: User
+    session: AsyncSession, user_client: AsyncClient, user: User
 ) -> None:
     await move_login_back(session, user, authenticated_at="15 minutes 1 second")
     read_problem(await user_client.delete(ME), 403, "recent_login_required")
@@ -127,7 +127,7 @@ async def test_delete_me_needs_a_recent_login(
 
 
 async def test_delete_me_keeps_the_last_superuser(
-    session: Session, superuser_client: AsyncClient
+    session: AsyncSession, superuser_client: AsyncClient
 ) -> None:
     await make_superuser(session, is_active=False)  # does not count
     read_problem(await superuser_client.delete(ME), 409, "last_superuser")
@@ -145,7 +145,7 @@ async def test_delete_me_keeps_the_last_superuser(
     ],
 )
 async def test_administration_needs_a_recent_login(
-    session: Session,
+    session: AsyncSession,
     superuser_client: AsyncClient,
     superuser: User,
     route: str,
@@ -162,7 +162,7 @@ async def test_administration_needs_a_recent_login(
 
 
 async def test_list_users_returns_the_newest_first(
-    session: Session, superuser_client: AsyncClient, superuser: User
+    session: AsyncSession, superuser_client: AsyncClient, superuser: User
 ) -> None:
     older = await make_user(session)
     await session.exec(
@@ -179,7 +179,7 @@ async def test_list_users_returns_the_newest_first(
 
 @pytest.mark.parametrize("search", ["LOVELACE", "ada.l@", "0%_\\"])
 async def test_list_users_searches_addresses_and_names(
-    session: Session, superuser_client: AsyncClient, search: str
+    session: AsyncSession, superuser_client: AsyncClient, search: str
 ) -> None:
     ada = await make_user(session, email="ada.l@example.com", full_name="Ada Lovelace 100%_\\")
     await make_user(session, email="adail@example.com", full_name="100 percent")
@@ -188,7 +188,7 @@ async def test_list_users_searches_addresses_and_names(
 
 
 async def test_create_user_adds_one_without_password(
-    session: Session, superuser_client: AsyncClient
+    session: AsyncSession, superuser_client: AsyncClient
 ) -> None:
     body = {"email": "Ada@Example.com", "full_name": "Ada", "is_superuser": True}
     response = await superuser_client.post(USERS, json=body)
@@ -199,7 +199,7 @@ async def test_create_user_adds_one_without_password(
 
 
 async def test_create_user_refuses_a_taken_address(
-    session: Session, superuser_client: AsyncClient, superuser: User
+    session: AsyncSession, superuser_client: AsyncClient, superuser: User
 ) -> None:
     answer = await superuser_client.post(USERS, json={"email": superuser.email.upper()})
     read_problem(answer, 409, "email_taken")
@@ -208,7 +208,7 @@ async def test_create_user_refuses_a_taken_address(
 
 @pytest.mark.parametrize("field", ["password", "hashed_password", "id", "created_at"])
 async def test_create_user_refuses_unknown_fields(
-    session: Session, superuser_client: AsyncClient, field: str
+    session: AsyncSession, superuser_client: AsyncClient, field: str
 ) -> None:
     body = {"email": "ada@example.com", field: "x"}
     read_problem(await superuser_client.post(USERS, json=body), 422, "unprocessable_content")
@@ -239,7 +239,7 @@ async def test_routes_of_a_user_refuse_an_unknown_one(
 
 
 async def test_update_user_changes_what_is_sent(
-    session: Session, superuser_client: AsyncClient, user: User
+    session: AsyncSession, superuser_client: AsyncClient, user: User
 ) -> None:
     response = await superuser_client.patch(f"{USERS}/{user.id}", json={"is_superuser": True})
     assert response.status_code == 200, response.text
@@ -256,7 +256,7 @@ async def _get(client: AsyncClient, user: User) -> Any:
 
 
 async def test_update_user_demotes_at_once(
-    session: Session, client: AsyncClient, superuser_client: AsyncClient
+    session: AsyncSession, client: AsyncClient, superuser_client: AsyncClient
 ) -> None:
     demoted = await make_superuser(session)
     await sign_in(client, session, demoted)
@@ -266,7 +266,7 @@ async def test_update_user_demotes_at_once(
 
 
 async def test_update_user_signs_a_deactivated_one_out_for_good(
-    session: Session, user_client: AsyncClient, superuser_client: AsyncClient, user: User
+    session: AsyncSession, user_client: AsyncClient, superuser_client: AsyncClient, user: User
 ) -> None:
     for is_active in (False, True):
         response = await superuser_client.patch(f"{USERS}/{user.id}", json={"is_active": is_active})
@@ -277,7 +277,7 @@ async def test_update_user_signs_a_deactivated_one_out_for_good(
 
 @pytest.mark.parametrize("change", [{"is_active": False}, {"is_superuser": False}])
 async def test_update_user_keeps_the_last_superuser(
-    session: Session, superuser_client: AsyncClient, superuser: User, change: dict[str, bool]
+    session: AsyncSession, superuser_client: AsyncClient, superuser: User, change: dict[str, bool]
 ) -> None:
     path = f"{USERS}/{superuser.id}"
     read_problem(await superuser_client.patch(path, json=change), 409, "last_superuser")
@@ -290,7 +290,7 @@ async def test_update_user_keeps_the_last_superuser(
 @pytest.mark.parametrize("field", ["is_active", "is_superuser"])
 @pytest.mark.parametrize("value", [None, 0, "", "no", "false", [], 2**64])
 async def test_update_user_takes_only_a_boolean(
-    session: Session, superuser_client: AsyncClient, user: User, field: str, value: object
+    session: AsyncSession, superuser_client: AsyncClient, user: User, field: str, value: object
 ) -> None:
     before = user.model_dump()
     answer = await superuser_client.patch(f"{USERS}/{user.id}", json={field: value})
@@ -300,7 +300,7 @@ async def test_update_user_takes_only_a_boolean(
 
 
 async def test_delete_user_deletes_the_user_and_all_it_has(
-    session: Session, superuser_client: AsyncClient, superuser: User, user: User
+    session: AsyncSession, superuser_client: AsyncClient, superuser: User, user: User
 ) -> None:
     await make_item(session, user)
     await make_token(session, user)
@@ -319,7 +319,7 @@ async def test_delete_user_keeps_the_last_superuser(
 
 
 async def test_superuser_who_was_only_invited_is_not_another(
-    superuser_client: AsyncClient, session: Session, superuser: User
+    superuser_client: AsyncClient, session: AsyncSession, superuser: User
 ) -> None:
     body = {"email": "mistyped@example.com", "is_superuser": True}
     invited = (await superuser_client.post(USERS, json=body)).json()
@@ -334,7 +334,7 @@ async def test_superuser_who_was_only_invited_is_not_another(
 
 
 async def test_end_user_sessions_signs_the_user_out(
-    session: Session, user_client: AsyncClient, superuser_client: AsyncClient, user: User
+    session: AsyncSession, user_client: AsyncClient, superuser_client: AsyncClient, user: User
 ) -> None:
     await make_token(session, user)
     response = await superuser_client.delete(f"{USERS}/{user.id}/sessions")

@@ -1,14 +1,14 @@
 import pytest
 from sqlalchemy.exc import IntegrityError
+from sqlmodel.ext.asyncio.session import AsyncSession
 
-from app.database.session import Session
 from app.users.models import User
 from app.users.schemas import UserCreate
 from app.users.service import create_user, find_user_by_email
 
 
 async def test_find_user_by_email_finds_only_the_canonical_form(
-    session: Session, user: User
+    session: AsyncSession, user: User
 ) -> None:
     assert await find_user_by_email(session, user.email) is user
     assert await find_user_by_email(session, user.email.upper()) is None
@@ -16,14 +16,14 @@ async def test_find_user_by_email_finds_only_the_canonical_form(
 
 @pytest.mark.parametrize("email", ["Ada@example.com", "ada@EXAMPLE.com"])
 async def test_database_refuses_an_address_that_is_not_canonical(
-    session: Session, email: str
+    session: AsyncSession, email: str
 ) -> None:
     session.add(User(email=email, hashed_password="x"))
     with pytest.raises(IntegrityError, match="ck_user_email_is_canonical"):
         await session.flush()
 
 
-async def test_create_user_passes_on_what_is_not_about_the_address(session: Session) -> None:
+async def test_create_user_passes_on_what_is_not_about_the_address(session: AsyncSession) -> None:
     unchecked = UserCreate.model_construct(email="Ada@example.com")
     with pytest.raises(IntegrityError, match="ck_user_email_is_canonical"):
         await create_user(session, unchecked)

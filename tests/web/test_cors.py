@@ -5,10 +5,14 @@ from collections.abc import AsyncIterator
 import pytest
 from fastapi import FastAPI
 from httpx2 import AsyncClient
+from sqlalchemy import URL
 
+from app.auth.rate_limit import RateLimits
+from app.database.transactions import Database
 from app.main import create_app
 from app.settings import Settings
 from tests.conftest import new_client
+from tests.factories import HASHER
 from tests.problems import read_problem
 
 ORIGIN = "https://app.example.com"
@@ -18,7 +22,15 @@ PREFLIGHT = {"Origin": ORIGIN, "Access-Control-Request-Method": "PATCH"}
 @pytest.fixture
 def app() -> FastAPI:
     app = create_app(Settings(_env_file=None, cors_origins=f"{ORIGIN}, http://localhost:3000"))
-    app.state.database = None  # its use is a fault
+    absent = URL.create("postgresql+psycopg", host="127.0.0.1", port=1, database="app")
+    app.state.database = Database(absent, pool_size=1)
+    app.state.hasher = HASHER
+    app.state.limits = RateLimits(app.state.database)
+
+    @app.get("/fault")
+    async def fail() -> None:
+        raise AssertionError
+
     return app
 
 
@@ -64,8 +76,8 @@ async def test_asvs_3_4_2_preflight_refuses_all_else(
     [
         ("GET", "/nowhere", 404, "not_found"),
         ("PUT", "/healthz", 405, "method_not_allowed"),
-        ("POST", "/api/v1/items", 415, "unsupported_media_type"),
-        ("GET", "/api/v1/items", 500, "internal_server_error"),
+        ("POST", "/api/v1/auth/signup", 415, "unsupported_media_type"),
+        ("GET", "/fault", 500, "internal_server_error"),
     ],
 )
 async def test_errors_can_be_read_by_a_listed_origin_only(

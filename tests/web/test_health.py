@@ -2,8 +2,8 @@ import pytest
 from fastapi import FastAPI
 from httpx2 import AsyncClient
 from sqlalchemy import URL, text
+from sqlmodel.ext.asyncio.session import AsyncSession
 
-from app.database.session import Session
 from app.database.transactions import Database
 from app.web.health import Revisions, WrongRevision, check_revision
 from tests.conftest import new_client
@@ -24,14 +24,14 @@ async def test_readiness_is_ok_at_the_newest_revision(client: AsyncClient) -> No
     assert response.json() == {"status": "ok"}
 
 
-async def set_revision(session: Session, revision: str) -> None:
+async def set_revision(session: AsyncSession, revision: str) -> None:
     connection = await session.connection()
     await connection.execute(text("UPDATE alembic_version SET version_num = :to"), {"to": revision})
     await session.commit()
 
 
 async def test_readiness_refuses_an_older_revision(
-    app: FastAPI, client: AsyncClient, session: Session
+    app: FastAPI, client: AsyncClient, session: AsyncSession
 ) -> None:
     app.state.revisions = Revisions(newest=frozenset(["b"]), known=frozenset(["a", "b"]))
     await set_revision(session, "a")
@@ -47,7 +47,7 @@ async def test_readiness_refuses_an_older_revision(
 
 
 async def test_readiness_stays_while_a_newer_release_is_rolled_out(
-    client: AsyncClient, session: Session
+    client: AsyncClient, session: AsyncSession
 ) -> None:
     await set_revision(session, "newer")
     response = await client.get("/readyz")
@@ -55,7 +55,7 @@ async def test_readiness_stays_while_a_newer_release_is_rolled_out(
 
 
 async def test_check_revision_refuses_a_newer_database_at_the_start(
-    app: FastAPI, session: Session
+    app: FastAPI, session: AsyncSession
 ) -> None:
     await set_revision(session, "newer")
     with pytest.raises(WrongRevision, match="at newer, which this release does not know"):

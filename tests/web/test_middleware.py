@@ -4,8 +4,8 @@ import pytest
 from fastapi import FastAPI
 from httpx2 import AsyncClient
 from sqlmodel import func, select
+from sqlmodel.ext.asyncio.session import AsyncSession
 
-from app.database.session import Session
 from app.main import MAX_BODY_SIZE
 from app.observability.events import LastResort, RequestEvents
 from app.users.models import User
@@ -64,7 +64,7 @@ async def test_body_limit_refuses_a_declared_length_unread(client: AsyncClient) 
     ],
 )
 async def test_body_limit_stops_reading_a_long_chunked_body(
-    client: AsyncClient, session: Session, path: str, content_type: str
+    client: AsyncClient, session: AsyncSession, path: str, content_type: str
 ) -> None:
     sent = 0
 

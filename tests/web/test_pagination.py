@@ -7,8 +7,8 @@ from httpx2 import AsyncClient
 from pydantic import TypeAdapter, ValidationError
 from sqlalchemy import text
 from sqlmodel import col, update
+from sqlmodel.ext.asyncio.session import AsyncSession
 
-from app.database.session import Session
 from app.items.models import Item
 from app.users.models import User
 from app.web.pagination import Cursor, Position
@@ -50,7 +50,7 @@ def test_position_refuses_what_is_no_cursor(cursor: object) -> None:
 
 @pytest.mark.parametrize(("limit", "sizes"), [(1, [1] * 5), (2, [2, 2, 1]), (5, [5]), (100, [5])])
 async def test_pages_hold_every_row_once_in_order(
-    session: Session, user_client: AsyncClient, user: User, limit: int, sizes: list[int]
+    session: AsyncSession, user_client: AsyncClient, user: User, limit: int, sizes: list[int]
 ) -> None:
     # All but one have the same created_at: that of the test's one transaction.
     items = [await make_item(session, user) for _ in range(5)]
@@ -64,7 +64,7 @@ async def test_pages_hold_every_row_once_in_order(
 
 
 async def test_page_is_not_shifted_by_a_new_row(
-    session: Session, user_client: AsyncClient, user: User
+    session: AsyncSession, user_client: AsyncClient, user: User
 ) -> None:
     items = [await make_item(session, user) for _ in range(3)]
     await session.exec(update(Item).values(created_at=text("created_at - interval '1 day'")))
@@ -77,7 +77,7 @@ async def test_page_is_not_shifted_by_a_new_row(
 
 
 async def test_pages_of_a_search_hold_only_what_is_found(
-    session: Session, user_client: AsyncClient, user: User
+    session: AsyncSession, user_client: AsyncClient, user: User
 ) -> None:
     found = {str((await make_item(session, user, title=f"Blue {n}")).id) for n in range(3)}
     await make_item(session, user, title="Red")
@@ -87,7 +87,7 @@ async def test_pages_of_a_search_hold_only_what_is_found(
 
 
 async def test_page_has_fifty_rows_unless_told(
-    session: Session, user_client: AsyncClient, user: User
+    session: AsyncSession, user_client: AsyncClient, user: User
 ) -> None:
     session.add_all([Item(title="Many", owner_id=user.id) for _ in range(51)])
     await session.commit()

@@ -1,6 +1,6 @@
 import pytest
 from pydantic import TypeAdapter, ValidationError
-from sqlmodel import Field, SQLModel
+from sqlmodel import SQLModel
 
 from app.web.schemas import Email, Line, Output, Text, find_canonical_email
 
@@ -38,7 +38,10 @@ def test_text_takes_tabs_and_line_breaks() -> None:
     ("written", "canonical"),
     [
         ("Ada@Example.COM", "ada@example.com"),
-        (" ada@example.com ", None),
+        (" ada@example.com\u00a0\r\n", "ada@example.com"),
+        ("ada @example.com", None),
+        ("a" * 64 + "@example.com", "a" * 64 + "@example.com"),
+        ("a" * 65 + "@example.com", None),
         ("ada@Bücher.example.com", "ada@xn--bcher-kva.example.com"),
         ("ada@xn--bcher-kva.example.com", "ada@xn--bcher-kva.example.com"),
         ("ada@ｅxample.com", "ada@example.com"),  # noqa: RUF001  # a wide letter
@@ -54,6 +57,11 @@ def test_find_canonical_email_has_one_form_for_an_address(
     written: str, canonical: str | None
 ) -> None:
     assert find_canonical_email(written) == canonical
+    if canonical is None:
+        with pytest.raises(ValidationError):
+            TypeAdapter(Email).validate_python(written)
+    else:
+        assert TypeAdapter(Email).validate_python(written) == canonical
 
 
 def test_email_does_not_quote_what_it_refuses() -> None:
@@ -71,12 +79,11 @@ def test_output_takes_a_row_as_it_is_and_nothing_else() -> None:
     class Written(SQLModel):
         title: str = ""
 
-    class Public(Output, Written):
-        title: Line = Field(min_length=1)
+    class Public(Output):
+        title: str
 
-    assert Public.model_validate(Written()).title == ""
-    with pytest.raises(ValidationError):
-        Public.model_validate({"title": ""})
+    written = Written.model_construct(title="", hashed_password="canary")
+    assert Public.model_validate(written).model_dump() == {"title": ""}
 
 
 def test_output_shows_what_is_computed() -> None:

@@ -10,9 +10,14 @@ from app.web.errors import FieldError, Forbidden
 from app.web.pages.rendering import Pages
 from app.web.problems import Problem
 from app.web.router import ServiceRoute
+from app.web.strict import given_once
 
 # Errors that are about what was typed into one field.
 _FIELDS = {"invalid_token": "token"}
+
+
+# Errors for which the page has, perhaps, no field to show them at.
+_OF_NO_FIELD = {"extra_forbidden", "given_twice"}
 
 
 class CrossSitePost(Forbidden):
@@ -42,7 +47,7 @@ def _show_problem(
     errors = {
         str(error.loc[-1]): error
         for error in problem.errors or []
-        if error.type != "extra_forbidden"  # there is no such field to show it at
+        if error.type not in _OF_NO_FIELD
     }
     if field := _FIELDS.get(problem.code):
         errors[field] = FieldError(loc=[field], msg=problem.detail, type=problem.code)
@@ -92,4 +97,4 @@ async def keep_typed(request: Request) -> None:
 
 
 # In this order: what another site has filled in is not shown.
-FORM_RULES = [Depends(refuse_cross_site), Depends(keep_typed)]
+FORM_RULES = [Depends(refuse_cross_site), Depends(keep_typed), Depends(given_once)]

@@ -1,0 +1,106 @@
+"""A request waits for the database until its deadline, whatever the server does."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+from fastapi import FastAPI
+from httpx2 import AsyncClient
+from sqlalchemy import text
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from app.auth.dependencies import CurrentUser
+from app.database.deadline import time_limit
+from app.database.transactions import Database
+from app.web.session import SessionDep
+from tests.factories import make_user, sign_in
+from tests.problems import read_problem
+
+FOR_EVER = "SET LOCAL statement_timeout = 0; SELECT pg_sleep(600)"
+# A COMMIT that waits, as one does for a standby that does not answer.
+SLOW_COMMIT = """
+    CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql AS
+        'BEGIN PERFORM pg_sleep(600); RETURN NULL; END';
+    CREATE CONSTRAINT TRIGGER wait AFTER UPDATE ON "user"
+        DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION wait();
+"""
+
+
+# The server does not notice that nobody waits any more.
+END_SLEEPERS = """SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity
+    WHERE datname = current_database() AND wait_event = 'PgSleep'"""
+
+
+@pytest.fixture(autouse=True)
+async def database(live_app: FastAPI) -> AsyncIterator[Database]:
+    database: Database = live_app.state.database
+    database.request_timeout = 0.3
+    yield database
+    async with database.connect() as connection:
+        await connection.execute(text(END_SLEEPERS))
+
+
+async def run(session: AsyncSession, statements: str) -> None:
+    """Send several statements at once, which only psycopg does."""
+    driver = (await (await session.connection()).get_raw_connection()).driver_connection
+    assert driver is not None
+    await driver.execute(statements)
+
+
+async def test_statement_without_end_is_given_up(
+    live_app: FastAPI, live_client: AsyncClient, database: Database
+) -> None:
+    tries = []
+
+    @live_app.post("/work")
+    async def endpoint(session: SessionDep) -> None:
+        tries.append(session)
+        for statement in FOR_EVER.split("; "):
+            await (await session.connection()).execute(text(statement))
+
+    read_problem(await live_client.post("/work"), 503, "unavailable")
+    assert len(tries) == 1
+    assert database.connections_in_use == 0
+    assert (await live_client.get("/readyz")).status_code == 200
+
+
+async def test_commit_without_end_has_an_unknown_outcome(
+    live_app: FastAPI, live_client: AsyncClient, live_session: AsyncSession, database: Database
+) -> None:
+    user = await make_user(live_session)
+    await sign_in(live_client, live_session, user)
+    await run(live_session, SLOW_COMMIT)
+    await live_session.commit()
+    try:
+
+        @live_app.post("/work")
+        async def endpoint(session: SessionDep, user: CurrentUser) -> None:
+            await (await session.connection()).execute(text("SET LOCAL statement_timeout = 0"))
+            user.full_name = "New"
+
+        problem = read_problem(await live_client.post("/work"), 503, "unavailable")
+        assert "may be done" in problem["detail"]
+        assert database.connections_in_use == 0
+        assert (await live_client.get("/api/v1/users/me")).status_code == 200
+    finally:
+        await (await live_session.connection()).execute(text(END_SLEEPERS))
+        await run(live_session, 'DROP TRIGGER wait ON "user"; DROP FUNCTION wait')
+        await live_session.commit()
+
+
+async def test_route_can_take_its_time(live_app: FastAPI, live_client: AsyncClient) -> None:
+    @live_app.get("/work")
+    async def endpoint(session: SessionDep) -> None:
+        with time_limit(60):
+            await (await session.connection()).execute(text("SELECT pg_sleep(0.5)"))
+
+    assert (await live_client.get("/work")).status_code == 200
+
+
+async def test_lookup_of_a_token_has_the_deadline_too(
+    live_client: AsyncClient, live_session: AsyncSession
+) -> None:
+    await sign_in(live_client, live_session, await make_user(live_session))
+    await run(live_session, 'LOCK TABLE "user" IN ACCESS EXCLUSIVE MODE')
+    read_problem(await live_client.get("/api/v1/users/me"), 503, "unavailable")
+    await live_session.rollback()
+    assert (await live_client.get("/api/v1/users/me")).status_code == 200
