@@ -70,10 +70,13 @@ class Connection:
 
     def read(self) -> tuple[int, dict[str, str], bytes]:
         """Read one answer: its status, headers and body."""
+        status, headers = self.read_head()
+        return status, headers, self._file.read(int(headers["content-length"]))
+
+    def read_head(self) -> tuple[int, dict[str, str]]:
         status = int(self._file.readline().split()[1])
         lines = iter(self._file.readline, b"\r\n")
-        headers = dict(line.decode().strip().split(": ", 1) for line in lines)
-        return status, headers, self._file.read(int(headers["content-length"]))
+        return status, dict(line.decode().strip().split(": ", 1) for line in lines)
 
     def close(self) -> None:
         self._file.close()
@@ -302,3 +305,14 @@ def test_connection_is_closed_after_a_body_that_is_too_large(connect: Connect, s
     with suppress(ConnectionError):
         connection.send(SMUGGLED)
     assert connection.is_closed()
+
+
+@pytest.mark.parametrize("path", ["/healthz", f"{API}/users/me", "/nowhere", "/docs"])
+def test_head_has_no_body(connect: Connect, path: str) -> None:
+    """Nothing may stand between the heads of two answers, or the second is misread."""
+    connection = connect()
+    for _ in range(2):
+        connection.send(f"HEAD {path} HTTP/1.1\r\nHost: test\r\n\r\n".encode())
+        connection.read_head()
+    connection.send(b"GET /healthz HTTP/1.1\r\nHost: test\r\n\r\n")
+    assert connection.read()[0] == 200
