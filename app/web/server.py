@@ -5,6 +5,7 @@ import multiprocessing
 import os
 import signal
 import socket
+import sys
 import threading
 from multiprocessing.process import BaseProcess
 
@@ -30,6 +31,9 @@ class PortTakenError(Exception):
 
 def serve(host: str, port: int, *, reload: bool, workers: int, metrics_port: int | None) -> None:
     """Serve until the process is told to stop; metrics too, if they have a port."""
+    # To end when told to is success, to orchestrators too. uvicorn raises the signal once more when
+    # it has ended the requests under way, with one worker; with several, it returns.
+    signal.signal(signal.SIGTERM, lambda _, __: sys.exit(0))
     with serving_metrics(host, metrics_port, child_processes=reload or workers > 1):
         _run(host, port, reload=reload, workers=workers)
 
