@@ -3,6 +3,7 @@
 import gc
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
 
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
@@ -22,6 +23,7 @@ from app.observability.metrics import RequestMetrics, sampling
 from app.observability.telemetry import conceal_requests, configure_telemetry
 from app.parts import (
     NAME,
+    create_connections,
     create_database,
     create_hasher,
     create_mail_worker,
@@ -31,6 +33,7 @@ from app.parts import (
 from app.settings import Settings, read_settings
 from app.users.router import me as me_router
 from app.users.router import router as users_router
+from app.web.connections import Watched
 from app.web.docs import router as docs_router
 from app.web.health import router as health_router
 from app.web.middleware import BodyLimit, ResponseHeaders
@@ -61,7 +64,8 @@ class Service(DocumentedAPI):
         app = ResponseHeaders(RequestEvents(app, log, observe), only_https=settings.in_production)
         # Outermost, so that nobody sees another address than the client's own.
         trusted = [*settings.trusted_proxies]
-        return ProxyHeadersMiddleware(app, trusted)  # type: ignore[arg-type, return-value]  # uvicorn's own types say the same
+        app = ProxyHeadersMiddleware(app, trusted)  # type: ignore[arg-type, assignment]  # uvicorn's own types say the same
+        return Watched(app)
 
 
 def _allow_origins(app: ASGIApp, origins: tuple[str, ...]) -> ASGIApp:
@@ -108,8 +112,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
 
 @asynccontextmanager
-async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-    """Open what lasts as long as the process, and close it."""
+async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
+    """Open what lasts as long as the process, and close it; yield what the server is to know."""
     conceal_requests()
     settings: Settings = app.state.settings
     app.state.revisions = read_revisions()
@@ -125,4 +129,4 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         if settings.metrics_port:
             await stack.enter_async_context(sampling(**create_samples(app)))
         stack.enter_context(delayed_shutdown(app, settings.shutdown_delay))
-        yield
+        yield {"connections": create_connections(settings)}
