@@ -1,10 +1,12 @@
 """Clients that write and read all the time, with a ledger of what was acknowledged."""
 
+import socket
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from urllib.parse import urlsplit
 
 import httpx2
 
@@ -62,6 +64,20 @@ class Clients:
         form = {"username": email, "password": PASSWORD}
         answer = httpx2.post(f"{self.url}{API}/auth/login", data=form, timeout=60)
         self.token = answer.raise_for_status().json()["access_token"]
+
+    def connect(self) -> socket.socket:
+        url = urlsplit(self.url)
+        return socket.create_connection((url.hostname, url.port), timeout=10)
+
+    def begin(self, *, write: bool) -> socket.socket:
+        """Send a request, and leave its answer alone."""
+        head = f"Host: t\r\nAuthorization: Bearer {self.token}\r\n"
+        body = '{"title": "left alone"}' if write else ""
+        head += f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+        client = self.connect()
+        method = "POST" if write else "GET"
+        client.sendall(f"{method} {API}/items HTTP/1.1\r\n{head}{body}".encode())
+        return client
 
     @contextmanager
     def running(self, name: str) -> Iterator[Ledger]:

@@ -11,6 +11,8 @@ from tests.faults.network import Namespaces
 from tests.faults.scene import Scene
 
 _HANG = 25  # seconds
+_SETTLED = 12  # seconds at its end, when all is as it stays
+_HELD = 60  # requests; two processes have 40 connections
 _TERMINATE = (
     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
     " WHERE datname = 'app' AND pid <> pg_backend_pid()"
@@ -60,15 +62,18 @@ def _find_host(scene: Scene) -> None:
 
 
 def _hang_standby(scene: Scene) -> None:
-    """Have COMMIT wait for ever; reads wait for nothing, and go on."""
+    """Have COMMIT wait for ever, on more connections than there are; reads go on after a while."""
     scene.cluster.standby.send(signal.SIGSTOP)
+    held = [scene.clients.begin(write=True) for _ in range(_HELD)]
     time.sleep(_HANG)
-    since = time.monotonic() - 15
+    since = time.monotonic() - _SETTLED
     late = [each for each in scene.ledger.answers if each.ended >= since]
     reads = [each for each in late if not each.writes]
     scene.require(reads and all(each.is_good for each in reads), "reads do not go on")
-    scene.require(any(each.writes for each in late), "writes are not answered in 15 s")
+    scene.require(any(each.writes for each in late), f"writes are not answered in {_SETTLED} s")
     scene.cluster.standby.send(signal.SIGCONT)
+    for each in held:
+        each.close()
 
 
 def _lock_tables(scene: Scene) -> None:

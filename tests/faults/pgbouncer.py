@@ -82,9 +82,10 @@ def _wait_for(port: int) -> None:
 
 
 def _change_type(scene: Scene) -> None:
-    for length in (300, 301, 302, 255):
-        scene.cluster.primary.query(f"ALTER TABLE item ALTER title TYPE varchar({length})")
-        time.sleep(1)
+    for length in (*range(300, 320), 255):
+        for place in ("item ALTER title", '"user" ALTER full_name'):
+            scene.cluster.primary.query(f"ALTER TABLE {place} TYPE varchar({length})")
+        time.sleep(0.3)
 
 
 def _make_fault(name: str, prepared: int) -> Fault:

@@ -3,11 +3,9 @@
 import socket
 import struct
 import time
-from urllib.parse import urlsplit
 
 from anyio.from_thread import start_blocking_portal
 
-from tests.faults.clients import API
 from tests.faults.fault import Fault
 from tests.faults.scene import WORKERS, Scene
 from tests.smtp_server import running_smtp_server
@@ -50,13 +48,8 @@ def _delay_shutdown(scene: Scene) -> None:
 
 def _disconnect(scene: Scene) -> None:
     """Send requests, writes among them, and leave before the answer; every other with a RST."""
-    head = f"Host: t\r\nAuthorization: Bearer {scene.clients.token}\r\n"
-    body = '{"title": "left"}'
-    write = f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n{body}"
     for number in range(_DISCONNECTS):
-        with _connect(scene) as client:
-            method, rest = ("POST", write) if number % 3 else ("GET", "\r\n")
-            client.sendall(f"{method} {API}/items HTTP/1.1\r\n{head}{rest}".encode())
+        with scene.clients.begin(write=number % 3 > 0) as client:
             if number % 2:
                 linger = struct.pack("ii", 1, 0)
                 client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
@@ -64,7 +57,7 @@ def _disconnect(scene: Scene) -> None:
 
 def _dawdle(scene: Scene) -> None:
     """Hold twice the connections that there are for as long as the service lets us."""
-    dawdlers = [_connect(scene) for _ in range(2 * WORKERS * 100)]
+    dawdlers = [scene.clients.connect() for _ in range(2 * WORKERS * 100)]
     try:
         for number, each in enumerate(dawdlers):
             _try_to_send(each, _DAWDLERS[number % len(_DAWDLERS)])
@@ -74,11 +67,6 @@ def _dawdle(scene: Scene) -> None:
     finally:
         for each in dawdlers:
             each.close()
-
-
-def _connect(scene: Scene) -> socket.socket:
-    url = urlsplit(scene.service.url)
-    return socket.create_connection((url.hostname, url.port), timeout=10)
 
 
 def _try_to_send(client: socket.socket, data: bytes) -> None:
