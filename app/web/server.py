@@ -16,7 +16,7 @@ from app.database.drift import log_drift
 from app.main import create_app
 from app.observability.metrics import serving_metrics
 from app.settings import PROJECT
-from app.web.connections import Connection
+from app.web.protocol import Connection
 
 _WATCHED = [str(PROJECT / "app"), str(PROJECT / "migration")]
 # Seconds that a worker may take to import the application, until when it answers no health check:
