@@ -166,6 +166,13 @@ def test_asvs_15_1_3_endless_head_is_refused(server: Server, connect: Connect, l
     assert memory(server) - before < 8 * MEBIBYTE
 
 
+def test_asvs_15_1_3_endless_line_of_requests_is_ended(server: Server, connect: Connect) -> None:
+    before = memory(server)
+    with pytest.raises(ConnectionError):
+        connect().send(b"GET / HTTP/1.1\r\nHost: t\r\n\r\n" * 500_000)
+    assert memory(server) - before < 100 * MEBIBYTE  # without an end to it, 600
+
+
 @pytest.mark.parametrize(("size", "status"), [(MAX_BODY_SIZE, 422), (MAX_BODY_SIZE + 4000, 413)])
 def test_body_that_comes_with_its_head_is_no_head(
     connect: Connect, token: str, size: int, status: int
