@@ -18,7 +18,7 @@ unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME
 export UV_CUSTOM_COMPILE_COMMAND = make lock
 
 .PHONY: help setup run test check format revision rebase-revision migrate bench bench-compare \
-	bench-migrations lock audit compose-check
+	bench-migrations lock audit compose-check fault-check
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' Makefile
@@ -78,3 +78,6 @@ audit: setup ## Compare the locked packages with the known vulnerabilities
 
 compose-check: ## Try both Compose stacks as their users do; skips where no Docker engine answers
 	@"$(PYTHON)" -m tests.compose $(ARGUMENTS)
+
+fault-check: setup ## Inflict faults on the service under load; as root in namespaces of its own
+	@.venv/bin/python -m tests.faults $(ARGUMENTS)

@@ -3,6 +3,7 @@
 import gc
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
 
 from fastapi import FastAPI
 from starlette.middleware import Middleware
@@ -22,6 +23,7 @@ from app.observability.metrics import RequestMetrics, sampling
 from app.observability.telemetry import conceal_requests, configure_telemetry
 from app.parts import (
     NAME,
+    create_connections,
     create_database,
     create_hasher,
     create_mail_worker,
@@ -37,6 +39,7 @@ from app.web.middleware import BodyLimit, HeadAsGet, OneHost, ResponseHeaders
 from app.web.openapi import DocumentedAPI
 from app.web.pages.rendering import Pages
 from app.web.problems import install_error_handlers, problem_response
+from app.web.protocol import Watched
 from app.web.router import ServiceRoute
 from app.web.session import SessionLifetime
 from app.web.shutdown import delayed_shutdown
@@ -84,7 +87,8 @@ def list_middleware(settings: Settings) -> list[Middleware]:
     """Name what each request goes through, the outermost first; all of it is plain ASGI."""
     observe = RequestMetrics().observe if settings.metrics_port else None
     return [
-        # First, so that nobody sees another address than the client's own.
+        Middleware(Watched),
+        # Before all that follow, so that nobody sees another address than the client's own.
         Middleware(ProxyHeadersMiddleware, trusted_hosts=[*settings.trusted_proxies]),
         Middleware(ResponseHeaders, only_https=settings.in_production),
         Middleware(RequestEvents, observe=observe),
@@ -109,8 +113,8 @@ def _allow_origins(origins: tuple[str, ...]) -> Middleware:
 
 
 @asynccontextmanager
-async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-    """Open what lasts as long as the process, and close it."""
+async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
+    """Open what lasts as long as the process, and close it; yield what the server is to know."""
     conceal_requests()
     settings: Settings = app.state.settings
     app.state.revisions = read_revisions()
@@ -126,4 +130,4 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         if settings.metrics_port:
             await stack.enter_async_context(sampling(**create_samples(app)))
         stack.enter_context(delayed_shutdown(app, settings.shutdown_delay))
-        yield
+        yield {"connections": create_connections(settings)}

@@ -1,6 +1,8 @@
 """What lasts as long as the process, built from the settings."""
 
+import resource
 from functools import partial
+from typing import Final
 
 from fastapi import FastAPI
 from sqlalchemy import URL
@@ -16,9 +18,11 @@ from app.mail.smtp import SMTPOutlet
 from app.mail.worker import MailWorker
 from app.observability.metrics import Sample
 from app.settings import PROJECT, Settings
+from app.web.connections import Connections, Patience
 from app.web.health import Revisions
 
 NAME = "User service"
+_OTHER_FILES: Final = 64  # that a process opens besides its connections
 
 
 def create_hasher(settings: Settings) -> PasswordHasher:
@@ -37,6 +41,19 @@ def create_database(url: URL, settings: Settings, pool_size: int) -> Database:
         prepared_statements=prepared_statements,
         request_timeout=settings.request_timeout,
     )
+
+
+def create_connections(settings: Settings) -> Connections:
+    """Bound what clients may hold, so that the process never runs out of file descriptors."""
+    files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    spare = max(1, files - settings.database_pool_size - _OTHER_FILES)
+    patience = Patience(
+        idle=settings.keep_alive_timeout,
+        head=settings.head_timeout,
+        body=settings.body_timeout,
+        send=settings.send_timeout,
+    )
+    return Connections(patience, min(settings.max_connections, spare))
 
 
 def read_revisions() -> Revisions:

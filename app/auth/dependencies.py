@@ -20,7 +20,7 @@ from app.auth.schemas import SignUp
 from app.auth.service import Client, Login, RecentLoginRequired, authenticate
 from app.users.models import User
 from app.web.errors import Forbidden, Unauthenticated
-from app.web.session import SessionDep
+from app.web.session import SessionDep, get_database
 
 _CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
@@ -44,7 +44,7 @@ async def get_current_login(
 ) -> Login:
     if token is None:
         raise NotAuthenticated
-    login = await authenticate(session, request.app.state.database, token)
+    login = await authenticate(session, await get_database(request), token)
     bind_contextvars(user_id=str(login.user.id), session_id=str(login.session_id))
     return login
 

@@ -10,6 +10,7 @@ from sqlalchemy.event import listen
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from app.database import commits
 from app.database.deadline import keep_deadlines
 from app.database.errors import TransactionRequired, has_outdated_plan
 
@@ -37,14 +38,17 @@ AUTOCOMMIT: Final = {"autocommit": True, "read_only": False}
 READ_ONLY: Final = {"autocommit": True, "read_only": True}
 
 _READS: Final = re.compile(
-    r"[\s(]*(SELECT|WITH|VALUES|TABLE|SHOW|EXPLAIN|RESET|SET\s+(?!LOCAL|TRANSACTION))\b",
-    re.IGNORECASE,
+    r"(?:\s|\(|/\*.*?\*/|--[^\n]*\n)*"
+    r"(SELECT|WITH|VALUES|TABLE|SHOW|EXPLAIN|RESET|SET\s+(?!LOCAL|TRANSACTION))\b",
+    re.IGNORECASE | re.DOTALL,
 )
 _WRITES_OR_LOCKS: Final = re.compile(
-    r"\b(INSERT\s+INTO|UPDATE\s+\S+\s+SET|DELETE\s+FROM|MERGE\s+INTO"
-    r"|FOR\s+(NO\s+KEY\s+)?UPDATE|FOR\s+(KEY\s+)?SHARE)\b",
-    re.IGNORECASE,
+    r"\b(INSERT\s+INTO|UPDATE\s+(ONLY\s+)?\S+(\s+AS\s+\S+|\s+\w+)?\s+SET|DELETE\s+FROM|MERGE\s+INTO"
+    r"|FOR\s+(NO\s+KEY\s+)?UPDATE|FOR\s+(KEY\s+)?SHARE)\b|\b(nextval|setval)\s*\("
+    r"|^\s*SELECT\b(?:(?!\bFROM\b).)*\bINTO\b",
+    re.IGNORECASE | re.DOTALL,
 )
+_TEXT: Final = re.compile(r"'[^']*'")
 _SETS: Final = re.compile(
     r"\s*SET\s+(?!LOCAL|TRANSACTION|CONSTRAINTS)|.*\bset_config\s*\(", re.IGNORECASE | re.DOTALL
 )
@@ -77,6 +81,7 @@ def create_engine(url: URL, *, pool_size: int, prepared_statements: bool) -> Asy
     )
     keep_deadlines(engine)
     listen(engine.sync_engine, "begin", _begin)
+    listen(engine.sync_engine, "commit", _count_commit)
     listen(engine.sync_engine, "before_cursor_execute", _look_at_statement)
     listen(engine.sync_engine, "checkin", _forget_settings)
     listen(engine.sync_engine, "handle_error", _discard_outdated_plan)
@@ -89,13 +94,18 @@ def _begin(connection: Connection) -> None:
         connection.exec_driver_sql("BEGIN")
 
 
+def _count_commit(connection: Connection) -> None:
+    if not connection.get_execution_options().get("autocommit"):
+        commits.note()
+
+
 def _look_at_statement(
     connection: Connection, _: Any, statement: str, __: Any, context: Any, *___: Any
 ) -> None:
     """Refuse what a reader cannot do, since its effect would stay, or end at once."""
     if connection.get_execution_options().get("read_only") and (
         not _READS.match(statement)
-        or _WRITES_OR_LOCKS.search(statement)
+        or _WRITES_OR_LOCKS.search(_TEXT.sub("''", statement))
         or (context and context.execution_options.get("stream_results"))
     ):
         raise TransactionRequired(statement)

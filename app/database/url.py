@@ -1,9 +1,12 @@
 """Where the database is: DATABASE_URL as it was given, or the embedded PostgreSQL."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from ipaddress import ip_address
 from pathlib import Path
+from typing import Final
+from urllib.parse import unquote, urlencode
 
 from psycopg.pq import Conninfo
 from sqlalchemy import URL, make_url
@@ -13,6 +16,7 @@ from app.database.embedded import running_server
 
 _EMBEDDED_FOLDER = Path(__file__).parents[2] / ".postgres"
 _DRIVERS = {"postgresql": "postgresql+psycopg", "sqlite": "sqlite"}
+_HOST: Final = re.compile(r"(?:\[([^\[\]]*)\]|([^:,\[\]]*))(?::(\d*))?")
 _FALLING_BACK = {"allow", "prefer"}  # to plain text; the second is libpq's default
 
 
@@ -35,7 +39,7 @@ def database_url(given: str | None, place: str = "DATABASE_URL") -> Iterator[URL
 
 def _parse_url(given: str, place: str) -> URL:
     try:
-        url = make_url(given)
+        url = _gather_hosts(make_url(_move_hosts(given)))
     except (ArgumentError, ValueError):
         raise DatabaseURLError(
             f"{place} is malformed; it looks like postgresql://user:password@host:5432/database"
@@ -45,6 +49,45 @@ def _parse_url(given: str, place: str) -> URL:
         raise DatabaseURLError(f"{place} is of the kind {kind!r}; postgresql is supported")
     url = url.set(drivername=_DRIVERS[kind])
     return _require_tls(url, place) if kind == "postgresql" else url
+
+
+def _move_hosts(given: str) -> str:
+    """Write what only libpq reads, several hosts or a folder, as the query that others read too."""
+    scheme, mark, rest = given.partition("://")
+    authority = re.split("[/?]", rest, maxsplit=1)[0]
+    user, at, hosts = authority.rpartition("@")
+    found = [_HOST.fullmatch(host) for host in hosts.split(",")]
+    if not {",", "%"} & {*hosts} or not all(found):
+        return given
+    rest = rest.removeprefix(authority)
+    query = _join_hosts([(unquote(each[1] or each[2]), each[3] or "") for each in found if each])
+    return f"{scheme}{mark}{user}{at}{rest}{'&' if '?' in rest else '?'}{urlencode(query)}"
+
+
+def _gather_hosts(url: URL) -> URL:
+    """Write SQLAlchemy's `host=a:5432&host=b:5433` as libpq does, `host=a,b&port=5432,5433`."""
+    hosts = [_split_port(host) for host in _find_values(url, "host")]
+    if ports := _find_values(url, "port"):
+        if any(port for _, port in hosts) or len(ports) not in {1, len(hosts) or 1}:
+            raise ValueError("hosts and ports do not match")
+        ports = ports * len(hosts) if len(ports) == 1 else ports  # libpq: it is for all of them
+        hosts = [(host, port) for (host, _), port in zip(hosts, ports, strict=True)]
+    return url.update_query_dict(_join_hosts(hosts)) if hosts else url
+
+
+def _find_values(url: URL, name: str) -> list[str]:
+    given = url.query.get(name, ())
+    return (given if isinstance(given, str) else ",".join(given)).split(",") if given else []
+
+
+def _split_port(host: str) -> tuple[str, str]:
+    found = None if host.startswith("/") else _HOST.fullmatch(host)
+    return (found[1] or found[2], found[3] or "") if found else (host, "")
+
+
+def _join_hosts(hosts: list[tuple[str, str]]) -> dict[str, str]:
+    names, ports = (",".join(each) for each in zip(*hosts, strict=True))
+    return {"host": names, "port": ports} if ports.strip(",") else {"host": names}
 
 
 def _require_tls(url: URL, place: str) -> URL:

@@ -3,16 +3,14 @@
 import logging
 import re
 from collections.abc import Callable
-from functools import partial
-from inspect import iscoroutinefunction
 from time import perf_counter
 from typing import Any
 
 import structlog
-from starlette.concurrency import run_in_threadpool
-from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.contextvars import bind_contextvars, clear_contextvars
+
+from app.web.handlers import answer
 
 Observe = Callable[[str, str, int, str, float], None]
 """What is told of each answer: operation, method, status, error code, seconds."""
@@ -121,9 +119,5 @@ class LastResort:
         except Exception as error:  # the last resort
             log.exception("unexpected_error", exc_info=error)
             if not has_begun:
-                handlers = scope["app"].exception_handlers
-                handle = handlers.get(500) or handlers[Exception]
-                if not iscoroutinefunction(handle):
-                    handle = partial(run_in_threadpool, handle)
-                response = await handle(Request(scope, receive), error)
+                response = await answer(error, scope, receive)
                 await response(scope, receive, send)

@@ -49,6 +49,16 @@ class Settings(BaseSettings):
     """Passwords hashed at the same time by one process; each needs the memory above."""
     shutdown_delay: int = Field(default=0, ge=0, le=10)
     """Seconds that a process told to stop goes on serving, unready, until proxies have noticed."""
+    keep_alive_timeout: int = Field(default=5, ge=1, le=3600)
+    """Seconds that a client's connection may be idle; more than a proxy in front keeps it."""
+    head_timeout: int = Field(default=10, ge=1, le=3600)
+    """Seconds that a client has to send the head of a request, from its first byte on."""
+    body_timeout: int = Field(default=20, ge=1, le=3600)
+    """Seconds that a client has to send a body, and one more for each 4 KiB of it."""
+    send_timeout: int = Field(default=20, ge=1, le=3600)
+    """Seconds in which a client must take some of its answer."""
+    max_connections: int = Field(default=1000, ge=1)
+    """Clients' connections of one process; one more takes the place of the longest dawdler."""
     public_url: PublicURL = "http://127.0.0.1:8000"
     """Where people reach the service: the links in mail lead there. Without a `/` at its end."""
     trusted_proxies: Networks = ()

@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from app.web.problems import answer_http_error
 
 _HOST = re.compile(rb"[\w.~!$&'()*+,;=%:\[\]-]*")  # RFC 9110, section 7.2
+_READ_AFTERWARDS: Final = ("route", "endpoint", "path_params", "problem")
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 # OWASP REST Security and HTTP Headers Cheat Sheets; an answer that has one of them keeps its own.
 _HEADERS: Final = (
@@ -85,9 +86,10 @@ def _has_host(scope: Scope) -> bool:
 
 
 class HeadAsGet:
-    """Answer HEAD as GET, whose body the server leaves out (RFC 9110, 9.3.2), if no route has it.
+    """Answer HEAD as GET without its body (RFC 9110, 9.3.2), if no route has it itself.
 
-    The scope stays the same one, since layers around this one read it afterwards.
+    The server leaves a body out as long as its own scope says HEAD, so the GET has another scope;
+    what layers around this one read is copied back.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -98,7 +100,7 @@ class HeadAsGet:
             await self._app(scope, receive, send)
             return
         is_refused = False
-        original = dict(scope)
+        inner = {**scope, "method": "GET"}
 
         async def send_unless_refused(message: Message) -> None:
             nonlocal is_refused
@@ -109,9 +111,9 @@ class HeadAsGet:
 
         await self._app(scope, receive, send_unless_refused)
         if is_refused:
-            scope.clear()
-            scope.update(original, method="GET")
-            await self._app(scope, receive, send)
+            scope.pop("problem", None)
+            await self._app(inner, receive, send)
+            scope.update({name: inner[name] for name in _READ_AFTERWARDS if name in inner})
 
 
 class BodyLimit:

@@ -22,6 +22,7 @@ from app.web.errors import FieldError, InvalidField, ServiceError, Unavailable
 # RFC 9110's names, for versions of Python that still have those of RFC 2616.
 _TITLES = {413: "Content Too Large", 422: "Unprocessable Content"}
 _CONFLICTS = {"23503", "23505", "23P01"}  # foreign_key, unique and exclusion_violation
+_WITHOUT_BODY = {204, 205, 304}
 _UNKNOWN = "The database was lost before it could confirm: what was asked may be done, or not"
 _FIELD_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 
@@ -106,6 +107,9 @@ def _message(error: Mapping[str, Any]) -> str:
 
 async def answer_http_error(request: Request, error: HTTPException) -> Response:
     """Answer with the status and the detail that were raised, whatever they are."""
+    if error.status_code in _WITHOUT_BODY:
+        request.scope["problem"] = _find_title(error.status_code).lower().replace(" ", "_")
+        return Response(status_code=error.status_code, headers=error.headers)
     detail = error.detail
     text = detail if isinstance(detail, str) else json.dumps(jsonable_encoder(detail))
     return _respond(request, error.status_code, text, headers=error.headers)

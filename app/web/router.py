@@ -10,9 +10,9 @@ from fastapi.routing import APIRoute
 from starlette.datastructures import FormData, UploadFile
 from starlette.exceptions import HTTPException
 
-from app.database.deadline import time_limit
+from app.database.deadline import LONGEST_WAIT, time_limit
 from app.database.transactions import commit, repeat
-from app.web.session import find_session
+from app.web.session import find_session, forget_session, is_generator
 from app.web.strict import StrictRequest, require_utf8
 
 _FORMS: Final = ("application/x-www-form-urlencoded", "multipart/form-data")
@@ -36,14 +36,16 @@ class ServiceRoute(APIRoute):
             await require_utf8(request)
 
             async def attempt() -> Response:
-                await _begin_anew(request)
-                response = await handle(request)
-                if session := find_session(request.scope):
-                    await commit(session)
-                return response
+                if find_session(request.scope):
+                    await _begin_anew(request)
+                return await _handle_and_commit(request, handle)
 
-            with time_limit(request.app.state.database.request_timeout):
-                return await repeat(attempt, lambda: find_session(request.scope))
+            # There is no database before the application has started, as in some tests.
+            database = request.state.sqlmodel_database
+            with time_limit(database.request_timeout if database else LONGEST_WAIT):
+                if find_session(request.scope):  # what a middleware has done cannot be done again
+                    return await _handle_and_commit(request, handle)
+                return await repeat(attempt)
 
         return handle_in_transaction
 
@@ -55,15 +57,27 @@ class Router(APIRouter):
         super().__init__(**{"route_class": ServiceRoute} | settings)
 
 
+async def _handle_and_commit(request: Request, handle: Handle) -> Response:
+    """Commit what is answered, unless it is refused or yielded; undo what fails, and keep rows."""
+    try:
+        response = await handle(request)
+    except Exception:
+        if session := find_session(request.scope):
+            await session.close()
+        raise
+    is_done = response.status_code < HTTPStatus.BAD_REQUEST and not is_generator(request.scope)
+    if is_done and (session := find_session(request.scope)):
+        await commit(session)
+    return response
+
+
 async def _begin_anew(request: Request) -> None:
-    """Undo what a try before this one has left: its session, and files that were read."""
-    if session := find_session(request.scope):
-        del request.state.session
-        await session.close()
-        if request.headers.get("content-type", "").startswith("multipart/"):
-            for value in (await request.form()).values():
-                if isinstance(value, UploadFile):
-                    await value.seek(0)
+    """Forget the session of the try before this one, and rewind the files that it has read."""
+    forget_session(request.scope)
+    if request.headers.get("content-type", "").startswith("multipart/"):
+        for value in (await request.form()).values():
+            if isinstance(value, UploadFile):
+                await value.seek(0)
 
 
 def _refuse_other_media_types(handle: Handle) -> Handle:

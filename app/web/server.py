@@ -5,6 +5,7 @@ import multiprocessing
 import os
 import signal
 import socket
+import sys
 import threading
 from multiprocessing.process import BaseProcess
 
@@ -15,12 +16,13 @@ from app.database.drift import log_drift
 from app.main import create_app
 from app.observability.metrics import serving_metrics
 from app.settings import PROJECT
-from app.web.protocol import BoundedProtocol
+from app.web.protocol import Connection
 
 _WATCHED = [str(PROJECT / "app"), str(PROJECT / "migration")]
 # Seconds that a worker may take to import the application, until when it answers no health check:
 # with uvicorn's 5, a machine that is slow at that moment would kill and start workers for ever.
 _START = 60
+_NEVER = 24 * 3600
 _GRACE = 15  # seconds that requests under way have to finish, behind SHUTDOWN_DELAY of at most 10
 
 
@@ -30,6 +32,9 @@ class PortTakenError(Exception):
 
 def serve(host: str, port: int, *, reload: bool, workers: int, metrics_port: int | None) -> None:
     """Serve until the process is told to stop; metrics too, if they have a port."""
+    # To end when told to is success, to orchestrators too. uvicorn raises the signal once more when
+    # it has ended the requests under way, with one worker; with several, it returns.
+    signal.signal(signal.SIGTERM, lambda _, __: sys.exit(0))
     with serving_metrics(host, metrics_port, child_processes=reload or workers > 1):
         _run(host, port, reload=reload, workers=workers)
 
@@ -43,7 +48,8 @@ def _run(host: str, port: int, *, reload: bool, workers: int) -> None:
         reload=reload,
         reload_dirs=_WATCHED if reload else None,
         workers=workers,
-        http=BoundedProtocol,
+        http=Connection,
+        timeout_keep_alive=_NEVER,  # the class above does it, by KEEP_ALIVE_TIMEOUT
         log_config=None,  # app/observability/logging.py takes care of uvicorn's lines too
         server_header=False,
         # The application does it, by its setting TRUSTED_PROXIES, whatever server runs it.

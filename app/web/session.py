@@ -1,20 +1,23 @@
 """The session of a request: `SessionDep` in a route, and the layer that ends it."""
 
 import asyncio
+from contextlib import suppress
 from http import HTTPStatus
+from inspect import isasyncgenfunction, isgeneratorfunction
 from typing import Annotated
 
 from fastapi import Depends
 from fastapi.requests import HTTPConnection
 from sqlmodel.ext.asyncio.session import AsyncSession
-from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.database.transactions import Database, commit, release_connection
+from app.web.handlers import answer
 
 
 async def get_database(connection: HTTPConnection) -> Database:
-    database: Database = connection.app.state.database
+    """Return the database of the application, in which another may be mounted."""
+    database: Database = connection.state.sqlmodel_database
     return database
 
 
@@ -29,10 +32,11 @@ async def get_session(connection: HTTPConnection) -> AsyncSession:
     """
     session = find_session(connection.scope)
     if session is None:
-        database: Database = connection.app.state.database
+        database = await get_database(connection)
         reads = connection.scope.get("method") == "GET"
         session = database.new_session(bind=database.reading if reads else database.engine)
-        connection.state.session = session
+        connection.state.sqlmodel_session = session
+        connection.state.sqlmodel_sessions.append(session)
     return session
 
 
@@ -44,8 +48,9 @@ async def get_transaction(session: SessionDep, database: DatabaseDep) -> AsyncSe
 
     It is for what a reader cannot do: a snapshot, savepoints, streaming, `FOR UPDATE`.
     """
-    await release_connection(session)
-    session.sync_session.bind = database.engine.sync_engine
+    if session.sync_session.bind is database.reading.sync_engine:
+        await release_connection(session)
+        session.sync_session.bind = database.engine.sync_engine
     return session
 
 
@@ -54,8 +59,23 @@ TransactionDep = Annotated[AsyncSession, Depends(get_transaction)]
 
 def find_session(scope: Scope) -> AsyncSession | None:
     """Return the session if somebody has asked for it."""
-    session: AsyncSession | None = scope.get("state", {}).get("session")
+    session: AsyncSession | None = scope["state"].get("sqlmodel_session")
     return session
+
+
+def forget_session(scope: Scope) -> None:
+    """Have the next one who asks get another session."""
+    del scope["state"]["sqlmodel_session"]
+
+
+def is_generator(scope: Scope) -> bool:
+    """Tell whether the endpoint yields its answer: it may be at work while that begins."""
+    endpoint = scope.get("endpoint")
+    return isasyncgenfunction(endpoint) or isgeneratorfunction(endpoint)
+
+
+class _AnsweredOtherwise(Exception):
+    """The commit has failed, so another answer has left, and this one goes no further."""
 
 
 class SessionLifetime:
@@ -69,36 +89,43 @@ class SessionLifetime:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        has_failed = False
+        state = scope.setdefault("state", {})
+        state["sqlmodel_database"] = getattr(scope["app"].state, "database", None)
+        sessions: list[AsyncSession] = []
+        state["sqlmodel_sessions"] = sessions
+        is_whole = scope["type"] == "websocket"
 
         async def send_committed(message: Message) -> None:
-            nonlocal has_failed
+            nonlocal is_whole
             if message["type"] == "http.response.start" and (session := find_session(scope)):
-                is_refusal = message["status"] >= HTTPStatus.BAD_REQUEST
-                try:
-                    await (session.rollback() if is_refusal else commit(session))
-                except Exception as error:  # noqa: BLE001  # it is answered, or raised again
-                    has_failed = True
-                    await session.rollback()
-                    await _answer(error, scope, receive, send)
-            if not has_failed:
-                await send(message)
+                await _end_transaction(session, message["status"], scope, receive, send)
+            await send(message)
+            is_whole |= message["type"] == "http.response.body" and not message.get("more_body")
 
         try:
-            await self._app(scope, receive, send_committed)
-            if session := find_session(scope):
+            with suppress(_AnsweredOtherwise):
+                await self._app(scope, receive, send_committed)
+            # Not where the client has left amid a stream, which is then half done.
+            if is_whole and (session := find_session(scope)):
                 await commit(session)
         finally:
-            if session := find_session(scope):
+            for session in sessions:
                 await asyncio.shield(session.close())
 
 
-async def _answer(error: Exception, scope: Scope, receive: Receive, send: Send) -> None:
-    """Answer with the application's handler of this error, or raise it."""
-    handlers = scope["app"].exception_handlers
-    for kind in type(error).__mro__[:-2]:  # but for Exception itself, whose handler is not here
-        if handle := handlers.get(kind):
-            response = await handle(Request(scope), error)
-            await response(scope, receive, send)
-            return
-    raise error
+async def _end_transaction(
+    session: AsyncSession, status: int, scope: Scope, receive: Receive, send: Send
+) -> None:
+    """Commit, or undo what was refused; raise `_AnsweredOtherwise` if the commit fails."""
+    if is_generator(scope):
+        return
+    if status >= HTTPStatus.BAD_REQUEST or "problem" in scope:
+        await session.rollback()
+        return
+    try:
+        await commit(session)
+    except Exception as error:
+        await session.rollback()
+        response = await answer(error, scope, receive)
+        await response(scope, receive, send)
+        raise _AnsweredOtherwise from error

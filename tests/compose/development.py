@@ -9,8 +9,6 @@ from pathlib import Path
 from tests.compose.stack import CheckError, Stack, free_ports, step
 from tests.documentation import follow, read_blocks
 
-_LATER_UP = 10  # seconds, at most
-_RELOAD = 3
 _REVISE = ("run", "--rm", "app", "alembic", "revision", "--autogenerate", "-m")
 
 
@@ -49,7 +47,7 @@ def _check_service(stack: Stack) -> None:
 
 
 def _check_loop(stack: Stack) -> None:
-    with step("a code change is served", limit=_RELOAD):
+    with step("a code change is served"):
         _change_code(stack)
     with step("a model change, its revision by the container, upgrade, check"):
         models = stack.folder / "app" / "items" / "models.py"
@@ -101,7 +99,7 @@ def _check_restarts(stack: Stack) -> None:
         stack.compose("start", "db")
         stack.wait_for_status("/readyz", 200)
     stack.compose("down")
-    with step("docker compose up --wait, later", limit=_LATER_UP):
+    with step("docker compose up --wait, later"):
         stack.up()
     with step("the data is there"):
         _, page = stack.call("GET", "/api/v1/items", token=token)

@@ -7,7 +7,7 @@ from uuid import uuid4
 import pytest
 from fastapi import FastAPI
 from httpx2 import AsyncClient, Response
-from sqlalchemy import URL, NullPool, delete, text, update
+from sqlalchemy import URL, NullPool, text, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.orm.exc import StaleDataError
@@ -150,7 +150,7 @@ async def test_transact_tries_a_foreign_key_violation_once(live: Database) -> No
 
 
 async def test_transact_repeats_when_the_row_it_writes_is_gone(
-    live: Database, live_session: AsyncSession
+    live: Database, live_session: AsyncSession, elsewhere: AsyncEngine
 ) -> None:
     item = await make_item(live_session, await make_user(live_session))
 
@@ -158,8 +158,7 @@ async def test_transact_repeats_when_the_row_it_writes_is_gone(
         mine = await session.get(Item, item.id)
         if mine is None:
             raise LookupError
-        await live_session.exec(delete(Item))
-        await live_session.commit()
+        await run(elsewhere, "DELETE FROM item")
         mine.title = "New"
 
     work = Attempts(rename)

@@ -27,8 +27,55 @@ def test_database_url_chooses_the_driver(given: str, driver: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("given", "host", "port"),
+    [
+        # libpq's (PostgreSQL manual, 32.1.1.2)
+        ("postgresql://127.0.0.1", "127.0.0.1", None),
+        ("postgresql://127.0.0.1:5433/app?connect_timeout=10", "127.0.0.1", "5433"),
+        ("postgresql://u:p@127.0.0.1:1,[::1]:2/app", "127.0.0.1,::1", "1,2"),
+        (
+            "postgresql://127.0.0.1:1,localhost?target_session_attrs=any",
+            "127.0.0.1,localhost",
+            "1,",
+        ),
+        ("postgresql://u:p%40@127.0.0.1,localhost/app", "127.0.0.1,localhost", None),
+        ("postgresql:///app?host=127.0.0.1,localhost&port=1,2", "127.0.0.1,localhost", "1,2"),
+        ("postgresql:///app?host=127.0.0.1,localhost&port=1", "127.0.0.1,localhost", "1,1"),
+        ("postgresql://[::1]/app", "::1", None),
+        ("postgresql:///app?host=/var/lib/postgresql", "/var/lib/postgresql", None),
+        ("postgresql://%2Fvar%2Flib%2Fpostgresql/app", "/var/lib/postgresql", None),
+        ("postgresql://u@%2Fvar%2Flib%2Fa%20b:5433/app", "/var/lib/a b", "5433"),
+        # SQLAlchemy's (PostgreSQL dialect, "Specifying multiple fallback hosts")
+        ("postgresql+psycopg://u:p@/app?host=127.0.0.1:1&host=[::1]:2", "127.0.0.1,::1", "1,2"),
+        ("postgresql://u:p@/app?host=127.0.0.1:1&host=localhost", "127.0.0.1,localhost", "1,"),
+        ("postgresql://u:p@/app?host=127.0.0.1&host=localhost", "127.0.0.1,localhost", None),
+        ("postgresql://u:p@/app?host=127.0.0.1:1", "127.0.0.1", "1"),
+        ("postgresql:///app?host=::1&host=localhost&port=1&port=2", "::1,localhost", "1,2"),
+    ],
+)
+def test_forms_of_libpq_and_sqlalchemy_mean_the_same_to_both(
+    given: str, host: str, port: str | None
+) -> None:
+    with database_url(given) as url:
+        read = conninfo_to_dict(libpq_uri(url))
+        assert (read["host"], read.get("port")) == (host, port)
+        assert "sslmode" not in read
+        _, made = url.get_dialect()().create_connect_args(url)
+        assert (made["host"], str(made.get("port", "")).strip(",")) == (
+            host,
+            (port or "").strip(","),
+        )
+
+
+@pytest.mark.parametrize(
     "given",
-    ["nonsense", "secret", "postgresql://ada:secret@db:port/app", "mysql://ada:secret@db/x"],
+    [
+        "nonsense",
+        "secret",
+        "postgresql://ada:secret@db:port/app",
+        "postgresql:///?host=db:1&host=secret&port=2",
+        "mysql://ada:secret@db/x",
+    ],
 )
 def test_database_url_refuses_what_it_cannot_use(given: str) -> None:
     with pytest.raises(DatabaseURLError) as refused, database_url(given):

@@ -27,8 +27,8 @@ from fastapi import (
 )
 from fastapi.responses import PlainTextResponse, StreamingResponse
 from httpx2 import AsyncClient
-from pydantic import AliasChoices, BaseModel, Field, computed_field, field_validator
-from sqlalchemy import event, text
+from pydantic import AliasChoices, BaseModel, Field, SecretStr, computed_field, field_validator
+from sqlalchemy import URL, event, text
 from sqlalchemy.ext.asyncio import AsyncSessionTransaction
 from sqlalchemy.orm import Session as SyncSession
 from sqlalchemy.orm import selectinload
@@ -41,8 +41,11 @@ from app.auth.dependencies import CurrentUser, get_current_user
 from app.database.transactions import Database
 from app.items.models import Item
 from app.items.schemas import ItemCreate, ItemPublic
+from app.main import create_app
+from app.settings import Settings
 from app.users.models import User
 from app.users.schemas import UserPublic
+from app.web.protocol import Connection
 from app.web.router import Router
 from app.web.schemas import Output
 from app.web.session import DatabaseDep, SessionDep, TransactionDep
@@ -408,11 +411,13 @@ async def test_dependency_uses_the_session_after_its_yield(
 
 
 async def test_websocket_has_the_session_on_a_real_server(
-    live_app: FastAPI, live_session: AsyncSession
+    live_database: URL, live_session: AsyncSession
 ) -> None:
     user = await make_user(live_session)
+    url = live_database.render_as_string(hide_password=False)
+    app = create_app(Settings(_env_file=None, database_url=SecretStr(url), mail_worker=False))
 
-    @live_app.websocket("/work")
+    @app.websocket("/work")
     async def endpoint(websocket: WebSocket, session: SessionDep) -> None:
         await websocket.accept()
         title = await websocket.receive_text()
@@ -421,7 +426,7 @@ async def test_websocket_has_the_session_on_a_real_server(
         await websocket.send_text(str(await count_items(session)))
         await websocket.close()
 
-    server = uvicorn.Server(uvicorn.Config(live_app, port=0, lifespan="off", log_config=None))
+    server = uvicorn.Server(uvicorn.Config(app, port=0, http=Connection, log_config=None))
     serving = asyncio.create_task(server.serve())
     while not server.started:  # noqa: ASYNC110  # uvicorn has no event for it
         await asyncio.sleep(0)
@@ -429,9 +434,9 @@ async def test_websocket_has_the_session_on_a_real_server(
     async with connect(f"ws://127.0.0.1:{port}/work") as websocket:
         await websocket.send("Sent")
         assert await websocket.recv() == "1"
+    assert app.state.database.connections_in_use == 0
     server.should_exit = True
     await serving
-    assert live_app.state.database.connections_in_use == 0
 
 
 # Requests

@@ -70,10 +70,13 @@ class Connection:
 
     def read(self) -> tuple[int, dict[str, str], bytes]:
         """Read one answer: its status, headers and body."""
+        status, headers = self.read_head()
+        return status, headers, self._file.read(int(headers["content-length"]))
+
+    def read_head(self) -> tuple[int, dict[str, str]]:
         status = int(self._file.readline().split()[1])
         lines = iter(self._file.readline, b"\r\n")
-        headers = dict(line.decode().strip().split(": ", 1) for line in lines)
-        return status, headers, self._file.read(int(headers["content-length"]))
+        return status, dict(line.decode().strip().split(": ", 1) for line in lines)
 
     def close(self) -> None:
         self._file.close()
@@ -161,6 +164,13 @@ def test_asvs_15_1_3_endless_head_is_refused(server: Server, connect: Connect, l
     with pytest.raises(ConnectionError):
         connection.send(*(line % number for number in range(20 * MEBIBYTE // len(line))))
     assert memory(server) - before < 8 * MEBIBYTE
+
+
+def test_asvs_15_1_3_endless_line_of_requests_is_ended(server: Server, connect: Connect) -> None:
+    before = memory(server)
+    with pytest.raises(ConnectionError):
+        connect().send(b"GET / HTTP/1.1\r\nHost: t\r\n\r\n" * 500_000)
+    assert memory(server) - before < 100 * MEBIBYTE  # without an end to it, 600
 
 
 @pytest.mark.parametrize(("size", "status"), [(MAX_BODY_SIZE, 422), (MAX_BODY_SIZE + 4000, 413)])
@@ -302,3 +312,14 @@ def test_connection_is_closed_after_a_body_that_is_too_large(connect: Connect, s
     with suppress(ConnectionError):
         connection.send(SMUGGLED)
     assert connection.is_closed()
+
+
+@pytest.mark.parametrize("path", ["/healthz", f"{API}/users/me", "/nowhere", "/docs"])
+def test_head_has_no_body(connect: Connect, path: str) -> None:
+    """Nothing may stand between the heads of two answers, or the second is misread."""
+    connection = connect()
+    for _ in range(2):
+        connection.send(f"HEAD {path} HTTP/1.1\r\nHost: test\r\n\r\n".encode())
+        connection.read_head()
+    connection.send(b"GET /healthz HTTP/1.1\r\nHost: test\r\n\r\n")
+    assert connection.read()[0] == 200

@@ -5,6 +5,7 @@ import pwd
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -15,20 +16,22 @@ class EmbeddedServerError(Exception):
     """The embedded PostgreSQL cannot run; the message says what to do about it."""
 
 
-def run(program: str, *arguments: str | Path) -> None:
+def run(program: str, *arguments: str | Path, within: Sequence[str] = ()) -> None:
     """Call a program, or raise `EmbeddedServerError` with the last line of what it says."""
-    done = call(program, *arguments)
+    done = call(program, *arguments, within=within)
     if done.returncode != 0:
         lines = (done.stderr.strip() or done.stdout.strip()).splitlines()
         raise EmbeddedServerError(f"{program} failed: {lines[-1] if lines else 'no reason'}")
 
 
-def call(program: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    """Run a program of PostgreSQL, which refuses to be root.
+def call(
+    program: str, *arguments: str | Path, within: Sequence[str] = ()
+) -> subprocess.CompletedProcess[str]:
+    """Run a program of PostgreSQL, which refuses to be root; `within` another command, if given.
 
     Its output goes to files: a server that inherited a pipe would keep the reader waiting.
     """
-    command = [*_as_ordinary_user(), _find_binaries() / program, *arguments]
+    command = [*within, *_as_ordinary_user(), _find_binaries() / program, *arguments]
     environment = os.environ | {"LC_ALL": "C"}
     with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
         code = subprocess.call(  # noqa: S603  # our own binaries and arguments
