@@ -16,7 +16,7 @@ unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME
 export UV_CUSTOM_COMPILE_COMMAND = make lock
 
 .PHONY: help setup run test check format revision rebase-revision migrate bench bench-compare \
-	bench-migrations lock audit compose-check
+	bench-migrations lock audit compose-check client client-check
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' Makefile
@@ -76,3 +76,11 @@ audit: setup ## Compare the locked packages with the known vulnerabilities
 
 compose-check: ## Try both Compose stacks as their users do; skips where no Docker engine answers
 	@"$(PYTHON)" -m tests.compose $(ARGUMENTS)
+
+client: setup ## Write a TypeScript client of the API into client/build; needs Node.js
+	@command -v npm >/dev/null || { echo "make client: there is no npm here; install Node.js"; exit 1; }
+	@mkdir -p client/build && .venv/bin/app openapi > client/build/openapi.json
+	@cd client && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error && npm run --silent build
+
+client-check: setup ## Try that client in Node and in a browser; skips where there is no npm
+	@.venv/bin/python -m tests.client
