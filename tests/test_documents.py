@@ -10,7 +10,7 @@ import pytest
 from tests.servers import ROOT
 
 LONGEST_LINE = 100
-PAGES = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")
+PAGES = ("README.md", "AGENTS.md", "CONTRIBUTING.md", "CHANGELOG.md")
 DOCUMENTS = [
     *(ROOT / name for name in PAGES),
     *sorted((ROOT / "docs").glob("*.md")),
