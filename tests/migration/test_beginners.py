@@ -1,12 +1,10 @@
 """What somebody types who comes from a tutorial, in a copy of this project and on SQLite."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from tests.forks import run_command
 from tests.servers import copy_repository
 
 QUESTION = """\
@@ -41,21 +39,10 @@ class Beginner:
 
     def alembic(self, *arguments: str, **environment: str) -> str:
         """Run a command and return all that it says, which must be no traceback."""
-        done = self.python("-m", "alembic", *arguments, **environment)
+        done = run_command(self.folder, "alembic", *arguments, **environment)
         assert "Traceback" not in done.stdout, done.stdout
         assert (done.returncode != 0) == ("FAILED: " in done.stdout), done.stdout
         return done.stdout
-
-    def python(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, *arguments],
-            cwd=self.folder,
-            env=os.environ | {"PYTHONPATH": str(self.folder)} | environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            check=False,
-            text=True,
-        )
 
 
 @pytest.fixture
@@ -108,5 +95,5 @@ def test_second_class_of_one_name_is_a_sentence(beginner: Beginner) -> None:
     sentence = "app/zoo/models.py: Table 'user' is already defined."
     assert f"FAILED: {sentence}" in said
     assert "give this class another name, or a __tablename__" in said
-    done = beginner.python("-c", "from app.cli import main; main()", "schema")
+    done = run_command(beginner.folder, "app", "schema")
     assert done.stdout.startswith(f"app: {sentence}")

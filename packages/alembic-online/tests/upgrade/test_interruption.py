@@ -18,6 +18,7 @@ class Revision(NamedTuple):
     upgrade: str
     downgrade: str
     models: str
+    before: str = "pass"  # an earlier revision
 
 
 COLUMN_FOREIGN_KEY_INDEX = Revision(
@@ -46,14 +47,26 @@ COLUMN_FOREIGN_KEY_INDEX = Revision(
         nickname: str = Field(max_length=20, sa_column_kwargs={"server_default": "x"})
     """,
 )
-NOT_NULL_UNIQUE_CHECK = Revision(
+NOT_NULL_UNIQUE_REDEFINED = Revision(
     """
     op.alter_column("account", "email", nullable=False)
     op.create_unique_constraint("uq_account_email", "account", ["email"])
-    op.create_check_constraint("age", "pet", "age >= 0")
+    op.create_check_constraint(op.f("age_new"), "pet", "age >= 0")
+    op.create_index("found_new", "pet", ["owner_id", "age"])
+    op.drop_constraint(op.f("age"), "pet", type_="check")
+    op.execute("ALTER TABLE pet RENAME CONSTRAINT age_new TO age")
+    op.execute("ALTER INDEX found RENAME TO found_old")
+    op.execute("ALTER INDEX found_new RENAME TO found")
+    op.drop_index("found_old", "pet")
     """,
     """
-    op.drop_constraint("age", "pet", type_="check")
+    op.create_index("found_new", "pet", ["owner_id"])
+    op.create_check_constraint(op.f("age_new"), "pet", "age > -9")
+    op.execute("ALTER INDEX found RENAME TO found_old")
+    op.execute("ALTER INDEX found_new RENAME TO found")
+    op.drop_index("found_old", "pet")
+    op.drop_constraint(op.f("age"), "pet", type_="check")
+    op.execute("ALTER TABLE pet RENAME CONSTRAINT age_new TO age")
     op.drop_constraint("uq_account_email", "account", type_="unique")
     op.alter_column("account", "email", nullable=True)
     """,
@@ -64,10 +77,17 @@ NOT_NULL_UNIQUE_CHECK = Revision(
         name: str | None = Field(max_length=100)
 
     class Pet(SQLModel, table=True):
-        __table_args__ = (sa.CheckConstraint("age >= 0", name="age"),)
+        __table_args__ = (
+            sa.CheckConstraint("age >= 0", name=sa.schema.conv("age")),
+            sa.Index("found", "owner_id", "age"),
+        )
         id: int | None = Field(default=None, primary_key=True)
         owner_id: int | None
         age: int | None
+    """,
+    """
+    op.create_check_constraint(op.f("age"), "pet", "age > -9")
+    op.create_index("found", "pet", ["owner_id"])
     """,
 )
 RENAME_ENUM_INDEX = Revision(
@@ -99,8 +119,10 @@ RENAME_ENUM_INDEX = Revision(
         age: int | None
     """,
 )
-REVISIONS = [COLUMN_FOREIGN_KEY_INDEX, NOT_NULL_UNIQUE_CHECK, RENAME_ENUM_INDEX]
-each_revision = pytest.mark.parametrize("revision", REVISIONS, ids=["column", "not null", "rename"])
+REVISIONS = [COLUMN_FOREIGN_KEY_INDEX, NOT_NULL_UNIQUE_REDEFINED, RENAME_ENUM_INDEX]
+each_revision = pytest.mark.parametrize(
+    "revision", REVISIONS, ids=["column", "redefined", "rename"]
+)
 
 
 def contents(project: Project) -> list[object]:
@@ -112,12 +134,20 @@ def unfinished(project: Project) -> list[str]:
         return find_unfinished(connection)
 
 
+def begin(project: Project, revision: Revision) -> tuple[str, list[object]]:
+    """Bring the database to where the revision begins; return the one before it, and what is."""
+    start = project.write_revision(revision.before)
+    project.upgrade()
+    before = contents(project)
+    project.write_revision(revision.upgrade, revision.downgrade)
+    return start, before
+
+
 @each_revision
 def test_upgrade_killed_before_each_statement_is_finished_by_the_next(
     project: Project, revision: Revision
 ) -> None:
-    before = contents(project)
-    project.write_revision(revision.upgrade, revision.downgrade)
+    _, before = begin(project, revision)
     project.write_models(revision.models)
     project.upgrade()
     project.check()
@@ -138,14 +168,13 @@ def test_upgrade_killed_before_each_statement_is_finished_by_the_next(
 def test_downgrade_finishes_an_upgrade_killed_before_any_statement(
     project: Project, revision: Revision
 ) -> None:
-    before = contents(project)
-    project.write_revision(revision.upgrade, revision.downgrade)
+    start, before = begin(project, revision)
     statement = 1
     while run_killed(project.ini, statement, "upgrade", "head"):
         if unfinished(project):
             project.downgrade("-1")
         assert contents(project) == before
-        assert project.scalar("SELECT version_num FROM alembic_version") == "hand0000"
+        assert project.scalar("SELECT version_num FROM alembic_version") == start
         statement += 1
     assert statement > 4
 
@@ -154,13 +183,12 @@ def test_downgrade_finishes_an_upgrade_killed_before_any_statement(
 def test_downgrade_killed_before_each_statement_is_finished_by_the_next(
     project: Project, revision: Revision
 ) -> None:
-    before = contents(project)
-    project.write_revision(revision.upgrade, revision.downgrade)
+    start, before = begin(project, revision)
     project.upgrade()
     complete, statement = contents(project), 1
     while run_killed(project.ini, statement, "downgrade", "-1"):
         project.downgrade("-1")  # completes the first, and undoes no second revision
-        assert project.scalar("SELECT version_num FROM alembic_version") == "hand0000"
+        assert project.scalar("SELECT version_num FROM alembic_version") == start
         assert contents(project) == before
         assert unfinished(project) == []
         project.upgrade()

@@ -52,32 +52,29 @@ def filled(new_project: Project) -> Project:
 
 
 def refusal(project: Project, body: str) -> str:
-    project.write_revision(body)
+    revision = project.write_revision(body)
     with pytest.raises(CommandError) as refused:
         project.upgrade()
+    (project.versions / f"{revision}.py").unlink()
     return str(refused.value)
 
 
-@pytest.mark.parametrize(("body", "subject", "reason"), REFUSED)
-def test_rows_that_do_not_allow_a_change_are_named(
-    filled: Project, body: str, subject: str, reason: str
-) -> None:
+def test_rows_that_do_not_allow_a_change_are_named(filled: Project) -> None:
     before = filled.rows('SELECT * FROM "Entry"')
-    message = refusal(filled, body)
-    assert message.startswith(f"Existing rows of {subject} do not allow this change: ")
-    assert reason in message.partition("\n")[0]
-    assert "[SQL:" not in message
-    assert filled.rows('SELECT * FROM "Entry"') == before
+    for body, subject, reason in REFUSED:
+        message = refusal(filled, body)
+        assert message.startswith(f"Existing rows of {subject} do not allow this change: ")
+        assert reason in message.partition("\n")[0]
+        assert "[SQL:" not in message
+        assert filled.rows('SELECT * FROM "Entry"') == before
 
 
-@pytest.mark.parametrize(("body", "subject", "reason"), DEPENDENT)
-def test_dependent_objects_are_named(filled: Project, body: str, subject: str, reason: str) -> None:
-    message = refusal(filled, body)
-    assert message.startswith(
-        f"Other objects need what this change drops{subject and ' of '}{subject}"
-    )
-    assert reason in message
-    filled.execute("DROP VIEW notes")
+def test_dependent_objects_are_named(filled: Project) -> None:
+    for body, subject, reason in DEPENDENT:
+        message = refusal(filled, body)
+        of = f" of {subject}" if subject else ""
+        assert message.startswith(f"Other objects need what this change drops{of}")
+        assert reason in message
     assert filled.scalar("SELECT count(*) FROM note") == 1
 
 

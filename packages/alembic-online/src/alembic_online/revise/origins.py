@@ -1,5 +1,6 @@
 """Where the models were read, for whoever misses one: the files, and tables of other metadata."""
 
+import os
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -37,20 +38,21 @@ def matching(read: Iterable[sa.MetaData], *, is_partial: bool) -> str:
 
 def _tables() -> Iterator[tuple[str, sa.Table]]:
     """Yield what the loaded modules of the project declare, each with its file."""
+    here = f"{Path.cwd()}{os.sep}"
     for module in [*sys.modules.values()]:
-        file = _own_file(module)
+        file = _own_file(module, here)
         for value in [*vars(module).values()] if file else ():
             table = _table_of(value, module)
             if file and table is not None:
                 yield file, table
 
 
-def _own_file(module: ModuleType) -> str | None:
+def _own_file(module: ModuleType, here: str) -> str | None:
     """Return the path below the working directory, unless it is that of an installed package."""
-    path, here = Path(getattr(module, "__file__", None) or "/"), Path.cwd()
-    if "site-packages" in path.parts or not path.is_relative_to(here):
+    path = getattr(module, "__file__", None) or ""
+    if not path.startswith(here) or "site-packages" in Path(path).parts:
         return None
-    return path.relative_to(here).as_posix()
+    return Path(path.removeprefix(here)).as_posix()
 
 
 def _table_of(value: object, module: ModuleType) -> sa.Table | None:

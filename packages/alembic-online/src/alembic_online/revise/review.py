@@ -91,8 +91,8 @@ def _say_what_was_read(
     config: Config, upgrade: ops.UpgradeOps, sources: Iterable[sa.MetaData]
 ) -> None:
     """Help whoever sees a table go because nothing has imported its model."""
-    files = files_of(sources)
-    if files and any(isinstance(op, ops.DropTableOp) for op in each(upgrade)):
+    is_gone = any(isinstance(op, ops.DropTableOp) for op in each(upgrade))
+    if is_gone and (files := files_of(sources)):
         config.print_stdout(f"The models were read from {', '.join(files)}.")
 
 
