@@ -29,7 +29,9 @@ from app.users.schemas import UserPublic
 from app.users.tokens import hash_token, new_token
 
 engine = create_async_engine(
-    os.environ["DATABASE_URL"].replace("postgresql://", "postgresql+psycopg://"), pool_size=20
+    os.environ["DATABASE_URL"].replace("postgresql://", "postgresql+psycopg://"),
+    pool_size=20,
+    max_overflow=0,
 )
 new_session = async_sessionmaker(engine, class_=AsyncSession, expire_on_commit=False)
 hasher = PasswordHash([Argon2Hasher(time_cost=1, memory_cost=47104, parallelism=1)])

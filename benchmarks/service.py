@@ -30,7 +30,10 @@ from benchmarks.workloads import WORKLOADS
 
 RESULTS = Path(__file__).with_name("results")
 # PostgreSQL as a small server of its own would be set; what is committed is on the disk.
-POSTGRES = ("shared_buffers=1GB", "max_wal_size=8GB", "maintenance_work_mem=256MB")
+POSTGRES = (
+    *("shared_buffers=1GB", "max_wal_size=8GB", "maintenance_work_mem=256MB"),
+    "max_connections=200",
+)
 PACKAGES = ("fastapi", "starlette", "pydantic", "sqlmodel", "sqlalchemy", "psycopg", "uvicorn")
 _WITH_LOGINS = {"mix", "login"}
 _WARM_UP = 2  # seconds: statements get prepared, caches filled

@@ -14,7 +14,7 @@ from ipaddress import IPv6Address, ip_address
 from math import ceil
 from typing import NamedTuple
 
-from sqlalchemy import DateTime, Interval, func, literal, type_coerce, update
+from sqlalchemy import DateTime, Interval, func, literal, literal_column, type_coerce, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.sql.dml import ReturningInsert
 from sqlmodel import col, select
@@ -154,7 +154,7 @@ async def give_back(session: AsyncSession, uses: Sequence[Use]) -> None:
 _arrival_at = type_coerce(RateLimit.arrival_at, DateTime(timezone=True))
 # For a statement's transaction alone: a crash may forget the last attempts, and none of them waits
 # for the disk, which takes longer than all else.
-_NOT_DURABLE = func.set_config("synchronous_commit", "off", True) == "off"  # noqa: FBT003  # is_local
+_NOT_DURABLE = literal_column("set_config('synchronous_commit', 'off', true)") == "off"
 
 
 def _take(use: Use) -> ReturningInsert[datetime]:

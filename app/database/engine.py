@@ -49,8 +49,11 @@ _WRITES_OR_LOCKS: Final = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 _TEXT: Final = re.compile(r"'[^']*'")
+# What stays set: not until the end of the transaction only, as by SET LOCAL.
 _SETS: Final = re.compile(
-    r"\s*SET\s+(?!LOCAL|TRANSACTION|CONSTRAINTS)|.*\bset_config\s*\(", re.IGNORECASE | re.DOTALL
+    r"\s*SET\s+(?!LOCAL|TRANSACTION|CONSTRAINTS)"
+    r"|.*\bset_config\s*\((?![^()]*,\s*true\s*\))",
+    re.IGNORECASE | re.DOTALL,
 )
 _HAS_SETTINGS: Final = "has settings of its own"
 

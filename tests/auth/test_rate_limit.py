@@ -3,7 +3,7 @@ from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import URL
+from sqlalchemy import URL, func
 from sqlmodel import select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -183,3 +183,18 @@ def test_find_network_is_the_place_that_one_customer_has(address: str | None, ne
 )
 def test_find_mailbox_leaves_out_the_tag(email: str, mailbox: str) -> None:
     assert find_mailbox(email) == mailbox
+
+
+async def test_consume_keeps_its_connection(live_database: URL) -> None:
+    """What it sets is for its own transaction, so the connection is as good as it was."""
+    database = Database(live_database, pool_size=1)
+    limits = RateLimits(database)
+
+    async def get_process(session: AsyncSession) -> int:
+        process: int = await (await session.connection()).scalar(select(func.pg_backend_pid()))
+        return process
+
+    before = await database.transact(get_process)
+    await limits.consume(TEN.use("eve"))
+    assert await database.transact(get_process) == before
+    await database.dispose()
