@@ -8,7 +8,13 @@ PORT ?= 8000
 PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$python -c 'import sys; print(sys._base_executable); sys.exit(sys.version_info < (3, 11))' \
 	2>/dev/null && break; done | tail -n 1)
-PIP = .venv/bin/python -m pip install --quiet --disable-pip-version-check
+PIP = .venv/bin/python -m pip install --disable-pip-version-check
+# Of what pip says, the number of packages it has come to: on one line, which a terminal overwrites.
+# The status is pip's own, as the pipe has none of it. Errors and warnings pass by on standard error.
+COUNT = while read -r word rest; do case "$$word" in \
+	Collecting|Processing) n=$$((n + 1)); test -t 1 && printf '\r%d of %d packages' $$n $$all ;; \
+	Installing) test -t 1 && echo; echo "Unpacking $$n packages" ;; \
+	status) test "$$rest" = 0 || exit "$$rest" ;; esac; done
 # The package of this repository has no hash: it is installed apart, from its folder.
 COMPILE = .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-package alembic-online $(UPGRADE)
@@ -18,7 +24,7 @@ unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME
 export UV_CUSTOM_COMPILE_COMMAND = make lock
 
 .PHONY: help setup run test check format revision rebase-revision migrate bench bench-compare \
-	bench-migrations lock audit compose-check fault-check
+	bench-migrations lock audit compose-check fault-check client client-check
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' Makefile
@@ -29,12 +35,16 @@ setup: .venv/ready ## Create .venv with the locked packages
 # pip is not to look for others: it would find the newer release of one, which has no hash there.
 .venv/ready: requirements-dev.txt packages/alembic-online/pyproject.toml
 	$(if $(PYTHON),,$(error Python 3.11 or newer is needed, as python3 or with PYTHON=/path/to/python))
-	"$(PYTHON)" -m venv --clear .venv
-	$(PIP) --no-compile --no-deps --require-hashes -r requirements-dev.txt
-	$(PIP) --no-deps --no-build-isolation --editable packages/alembic-online --editable .
+	@echo "Installing the locked packages into .venv; this happens once, and takes a minute or two"
+	@"$(PYTHON)" -m venv --clear .venv
+	@{ PYTHONUNBUFFERED=1 $(PIP) --progress-bar off --no-compile --no-deps --require-hashes \
+		-r requirements-dev.txt; echo "status $$?"; } \
+	| { n=0 all=$$(grep -c '^[a-zA-Z0-9].*==' requirements-dev.txt); $(COUNT); }
+	@$(PIP) --quiet --no-deps --no-build-isolation --editable packages/alembic-online --editable .
 	@touch $@
 
 run: setup ## Migrate the database and serve it on http://HOST:PORT, with reload
+	@echo "Starting PostgreSQL unless DATABASE_URL names one, and migrating"
 	@.venv/bin/app run --reload --host "$(HOST)" --port "$(PORT)"
 
 test: setup ## Run the tests on a throw-away database
@@ -81,3 +91,11 @@ compose-check: ## Try both Compose stacks as their users do; skips where no Dock
 
 fault-check: setup ## Inflict faults on the service under load; as root in namespaces of its own
 	@.venv/bin/python -m tests.faults $(ARGUMENTS)
+
+client: setup ## Write a TypeScript client of the API into client/build; needs Node.js
+	@command -v npm >/dev/null || { echo "make client: there is no npm here; install Node.js"; exit 1; }
+	@mkdir -p client/build && .venv/bin/app openapi > client/build/openapi.json
+	@cd client && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error && npm run --silent build
+
+client-check: setup ## Try that client in Node and in a browser; skips where there is no npm
+	@.venv/bin/python -m tests.client

@@ -30,6 +30,7 @@ from app.database.embedded import EmbeddedServerError
 from app.database.tables import ModelError, load_models
 from app.database.transactions import Database
 from app.database.url import DatabaseURLError, database_url, require_postgresql
+from app.greeting import describe_first_steps, describe_service
 from app.main import create_app
 from app.observability.logging import configure_logging
 from app.parts import create_database, create_hasher, create_mail_worker, read_revisions
@@ -89,10 +90,12 @@ def run(
             config.set_main_option("script_location", str(PROJECT / "migration").replace("%", "%%"))
             command.upgrade(config, "head")
         _check_revision(url, settings)
-        where = url.host or url.query.get("host", "localhost")
-        typer.echo(f"Database:  {url.database} on {where}")
-        if settings.serves_docs:
-            typer.echo(f"API docs:  http://{host}:{port}/docs")
+        given = "public_url" in settings.model_fields_set
+        address = settings.public_url if given else f"http://{host}:{port}"
+        typer.echo("\n".join(describe_service(url, address, docs=settings.serves_docs)))
+        if not settings.in_production:
+            mail_host = settings.smtp_server and settings.smtp_server.host
+            typer.echo("\n".join(describe_first_steps(address, mail_host)))
         metrics_port = settings.metrics_port
         serve(host, port, reload=reload, workers=workers, metrics_port=metrics_port)
 

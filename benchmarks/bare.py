@@ -143,7 +143,11 @@ async def log_in(
     expires_at = datetime.now(UTC) + timedelta(days=30)
     session.add(LoginSession(user_id=user.id, token_hash=hash_token(token), expires_at=expires_at))
     await session.commit()
-    return TokenPublic(access_token=token, expires_at=expires_at)
+    return TokenPublic(
+        access_token=token,
+        token_type="bearer",  # noqa: S106  # the type, not a token
+        expires_at=expires_at,
+    )
 
 
 app.include_router(router)

@@ -1,5 +1,6 @@
 import io
 import json
+import re
 import sys
 from collections.abc import Callable
 from typing import NamedTuple
@@ -13,6 +14,7 @@ from sqlalchemy import URL
 from app.cli import main
 from app.database.tables import load_models
 from app.database.url import libpq_uri
+from app.greeting import describe_first_steps
 from app.settings import Settings
 from tests.conftest import alembic_config
 from tests.factories import PASSWORD
@@ -197,6 +199,18 @@ def test_run_starts_on_a_newer_database_if_told_to(database: URL) -> None:
         urlopen(f"{server.url}/readyz", timeout=10) as answer,  # noqa: S310  # our own server
     ):
         assert answer.status == 200
+
+
+def test_run_says_what_to_open_and_what_to_do_first(database: URL) -> None:
+    address = "http://127.0.0.1:8123"  # where people reach it, wherever it listens
+    with running_app(DATABASE_URL=libpq_uri(database), PUBLIC_URL=address) as server:
+        printed = server.printed
+    assert f"API docs:   {address}/docs\n" in printed
+    assert f"Pages:      {address}/forgot-password\n" in printed
+    assert re.search(r"^Superuser:  \S*app create-superuser \S+@\S+$", printed, re.MULTILINE)
+    assert "Mail:       printed here\n" in printed
+    steps = describe_first_steps(address, "mail.example.com")
+    assert "Mail:       handed to mail.example.com" in [*steps]
 
 
 def test_create_superuser_stores_an_international_address_in_ascii(run: Run, database: URL) -> None:

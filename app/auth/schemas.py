@@ -7,7 +7,7 @@ from unicodedata import normalize
 
 from pydantic import BaseModel, BeforeValidator, Field, Secret
 
-from app.web.schemas import Email, Input, Line
+from app.web.schemas import Email, Input, Line, Output
 
 _NOT_SHOWN = {"format": "password", "writeOnly": True}
 
@@ -83,13 +83,13 @@ class EmailConfirmation(Input):
     token: MailToken
 
 
-class TokenPublic(BaseModel):
+class TokenPublic(Output):
     access_token: str
-    token_type: Literal["bearer"] = "bearer"  # noqa: S105  # the type, not a token
+    token_type: Literal["bearer"]
     expires_at: datetime
 
 
-class LoginSessionPublic(BaseModel):
+class LoginSessionPublic(Output):
     id: uuid.UUID
     created_at: datetime
     last_used_at: datetime

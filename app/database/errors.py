@@ -48,9 +48,11 @@ def has_outdated_plan(error: BaseException) -> bool:
 
 def is_unavailable(error: DBAPIError) -> bool:
     """Tell whether the database is busy or absent, so that trying again later may help."""
+    if error.connection_invalidated:
+        return True
     state = sqlstate(error)
     if state is None:  # the connection failed; the server has said nothing
-        return error.connection_invalidated or type(error.orig).__name__ in _CONNECTION_ERRORS
+        return type(error.orig).__name__ in _CONNECTION_ERRORS
     return state[:2] in _UNAVAILABLE_CLASSES or state in _UNAVAILABLE
 
 

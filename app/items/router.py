@@ -8,9 +8,9 @@ from fastapi import Depends, Query, status
 from app.auth.dependencies import CurrentUser
 from app.items import service
 from app.items.models import Item
-from app.items.schemas import ItemCreate, ItemPublic, ItemUpdate
+from app.items.schemas import ItemCreate, ItemPage, ItemPublic, ItemUpdate
 from app.items.service import ItemNotFound
-from app.web.pagination import Page, PagePublic, PageQuery
+from app.web.pagination import Page, PageQuery
 from app.web.problems import problems
 from app.web.router import Router
 from app.web.session import SessionDep
@@ -19,7 +19,7 @@ from app.web.strict import given_once
 router = Router(prefix="/items", tags=["items"])
 
 
-@router.get("", response_model=PagePublic[ItemPublic], dependencies=[Depends(given_once)])
+@router.get("", response_model=ItemPage, dependencies=[Depends(given_once)])
 async def list_items(
     session: SessionDep, user: CurrentUser, query: Annotated[PageQuery, Query()]
 ) -> Page[Item]:

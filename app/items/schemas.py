@@ -7,6 +7,7 @@ from pydantic import MISSING
 from sqlmodel import Field
 
 from app.items.models import ItemBase
+from app.web.pagination import PagePublic
 from app.web.schemas import Input, Line, Output, Text
 
 
@@ -26,3 +27,7 @@ class ItemPublic(Output):
     owner_id: uuid.UUID
     created_at: datetime
     updated_at: datetime
+
+
+class ItemPage(PagePublic[ItemPublic]):
+    pass

@@ -17,9 +17,9 @@ from app.auth.dependencies import (
 from app.auth.service import RecentLoginRequired
 from app.users import service
 from app.users.models import User
-from app.users.schemas import UserCreate, UserPublic, UserUpdate, UserUpdateMe
+from app.users.schemas import UserCreate, UserPage, UserPublic, UserUpdate, UserUpdateMe
 from app.users.service import EmailTaken, LastSuperuser, UserNotFound
-from app.web.pagination import Page, PagePublic, PageQuery
+from app.web.pagination import Page, PageQuery
 from app.web.problems import problems
 from app.web.router import Router
 from app.web.session import SessionDep
@@ -57,7 +57,7 @@ async def delete_me(session: SessionDep, login: RecentLogin) -> None:
     await auth.delete_account(session, login)
 
 
-@router.get("", response_model=PagePublic[UserPublic], dependencies=[Depends(given_once)])
+@router.get("", response_model=UserPage, dependencies=[Depends(given_once)])
 async def list_users(session: SessionDep, query: Annotated[PageQuery, Query()]) -> Page[User]:
     """List users, newest first; `search` looks in addresses and names."""
     return await service.list_users(session, query)

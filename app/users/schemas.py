@@ -7,7 +7,8 @@ from pydantic import MISSING, StrictBool
 from sqlmodel import Field
 
 from app.users.models import UserBase
-from app.web.schemas import Input, Line, Output
+from app.web.pagination import PagePublic
+from app.web.schemas import Input, Line, Output, PublicEmail
 
 
 class UserCreate(Input, UserBase):
@@ -24,7 +25,7 @@ class UserUpdate(UserUpdateMe):
 
 
 class UserPublic(Output):
-    email: str
+    email: PublicEmail
     is_active: bool
     is_superuser: bool
     full_name: str | None
@@ -32,3 +33,7 @@ class UserPublic(Output):
     email_verified_at: datetime | None
     created_at: datetime
     updated_at: datetime
+
+
+class UserPage(PagePublic[UserPublic]):
+    pass

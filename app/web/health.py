@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Literal
 
 from fastapi import Request
-from pydantic import BaseModel
 from sqlalchemy import String, column, table
 from sqlalchemy.exc import ProgrammingError
 from sqlmodel import select
@@ -16,6 +15,7 @@ from app.database.errors import sqlstate
 from app.web.errors import ServiceError, Unavailable
 from app.web.problems import problems
 from app.web.router import Router
+from app.web.schemas import Output
 from app.web.session import SessionDep
 
 _REVISIONS = select(column("version_num", String)).select_from(table("alembic_version"))
@@ -55,14 +55,14 @@ class ShuttingDown(ServiceError):
     status = HTTPStatus.SERVICE_UNAVAILABLE
 
 
-class Health(BaseModel):
-    status: Literal["ok"] = "ok"
+class Health(Output):
+    status: Literal["ok"]
 
 
 @router.get("/healthz")
 async def get_liveness() -> Health:
     """Tell that the process answers."""
-    return Health()
+    return Health(status="ok")
 
 
 @router.get("/readyz", responses=problems(ShuttingDown, WrongRevision, Unavailable))
@@ -75,7 +75,7 @@ async def get_readiness(request: Request, session: SessionDep) -> Health:
     if request.app.state.stopping:
         raise ShuttingDown
     await check_revision(session, request.app.state.revisions, newer=True)
-    return Health()
+    return Health(status="ok")
 
 
 async def check_revision(session: AsyncSession, revisions: Revisions, *, newer: bool) -> None:

@@ -15,7 +15,7 @@ from sqlmodel import col
 from sqlmodel.ext.asyncio.session import AsyncSession
 from sqlmodel.sql.expression import SelectOfScalar
 
-from app.web.schemas import Line
+from app.web.schemas import Line, Output
 
 _T = TypeVar("_T")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -64,7 +64,9 @@ class PageQuery(BaseModel):
     search: Line | None = Field(default=None, min_length=1, max_length=255)
 
 
-class PagePublic(BaseModel, Generic[_T]):
+class PagePublic(Output, Generic[_T]):
+    """What clients get of a `Page`. A subclass for each schema gives it a name that they know."""
+
     data: list[_T]
     next_cursor: str | None
     """Null on the last page."""

@@ -9,7 +9,7 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.encoders import jsonable_encoder
 from fastapi.exceptions import RequestValidationError
-from pydantic import BaseModel
+from pydantic import MISSING
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.exceptions import HTTPException
@@ -18,6 +18,7 @@ from structlog.contextvars import bind_contextvars
 
 from app.database.errors import OutcomeUnknown, find_constraint, is_unavailable, sqlstate
 from app.web.errors import FieldError, InvalidField, ServiceError, Unavailable
+from app.web.schemas import Output
 
 # RFC 9110's names, for versions of Python that still have those of RFC 2616.
 _TITLES = {413: "Content Too Large", 422: "Unprocessable Content"}
@@ -27,16 +28,16 @@ _UNKNOWN = "The database was lost before it could confirm: what was asked may be
 _FIELD_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 
 
-class Problem(BaseModel):
+class Problem(Output):
     """An error, as `application/problem+json`."""
 
-    type: str = "about:blank"
+    type: str
     title: str
     status: int
     detail: str
     code: str
     request_id: str
-    errors: list[FieldError] | None = None
+    errors: list[FieldError] | MISSING = MISSING
     """The fields that are wrong; only with status 422."""
 
 
@@ -149,7 +150,11 @@ def _respond(
     defaults = {"title": title, "code": title.lower().replace(" ", "_")}
     scope = request.scope
     problem = Problem(
-        status=status, detail=detail, request_id=scope.get("request_id", ""), **defaults | members
+        type="about:blank",
+        status=status,
+        detail=detail,
+        request_id=scope.get("request_id", ""),
+        **defaults | members,
     )
     scope["problem"] = problem.code  # for the request's event
     show: Callable[[Problem, Mapping[str, str] | None], Response]
@@ -167,7 +172,7 @@ def _find_title(status: int) -> str:
 
 def _show_document(problem: Problem, headers: Mapping[str, str] | None) -> Response:
     return Response(
-        problem.model_dump_json(exclude_none=True),
+        problem.model_dump_json(),
         problem.status,
         headers,
         media_type="application/problem+json",

@@ -43,6 +43,9 @@ Email = Annotated[
     str, Field(json_schema_extra={"format": "email"}), AfterValidator(_canonical_email)
 ]
 
+PublicEmail = Annotated[str, Field(json_schema_extra={"format": "email"})]
+"""An address that was judged when it was written."""
+
 
 class Input(SQLModel):
     """A body that clients send. A field it does not know is an error, never ignored."""
@@ -57,4 +60,4 @@ class Output(BaseModel):
     have been others when it was written, or unknown to whoever imported it.
     """
 
-    model_config = ConfigDict(from_attributes=True)
+    model_config = ConfigDict(from_attributes=True, use_attribute_docstrings=True)

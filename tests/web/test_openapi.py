@@ -1,3 +1,5 @@
+import re
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -12,7 +14,24 @@ OPERATIONS: dict[str, dict[str, Any]] = {
     for path, operations in DOCUMENT["paths"].items()
     for method, operation in operations.items()
 }
+SCHEMAS: dict[str, dict[str, Any]] = DOCUMENT["components"]["schemas"]
 PROBLEM = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+
+
+def find_references(part: Any) -> Iterator[str]:
+    """Return the names of the schemas that a part of the document refers to, at any depth."""
+    if isinstance(part, dict):
+        if reference := part.get("$ref"):
+            name = reference.rpartition("/")[2]
+            yield name
+            yield from find_references(SCHEMAS[name])
+        part = list(part.values())
+    if isinstance(part, list):
+        for each in part:
+            yield from find_references(each)
+
+
+ANSWERS = {name for each in OPERATIONS.values() for name in find_references(each["responses"])}
 
 
 async def test_document_is_served(client: AsyncClient) -> None:
@@ -62,17 +81,15 @@ def test_every_operation_is_described() -> None:
 
 
 def test_bodies_refuse_unknown_fields() -> None:
-    schemas = DOCUMENT["components"]["schemas"]
     inputs = {"SignUp", "PasswordChange", "UserCreate", "UserUpdate", "UserUpdateMe"}
     inputs |= {"ItemCreate", "ItemUpdate"}
-    assert {name for name in inputs if schemas[name].get("additionalProperties", True)} == set()
+    assert {name for name in inputs if SCHEMAS[name].get("additionalProperties", True)} == set()
 
 
 def test_public_schemas_hold_no_secret() -> None:
-    schemas = DOCUMENT["components"]["schemas"]
     for name in ("UserPublic", "LoginSessionPublic", "ItemPublic"):
-        assert not {field for field in schemas[name]["properties"] if "hash" in field}
-    assert schemas["SignUp"]["properties"]["password"]["writeOnly"]
+        assert not {field for field in SCHEMAS[name]["properties"] if "hash" in field}
+    assert SCHEMAS["SignUp"]["properties"]["password"]["writeOnly"]
 
 
 def test_swagger_signs_in_with_the_login_form() -> None:
@@ -80,3 +97,31 @@ def test_swagger_signs_in_with_the_login_form() -> None:
     assert scheme["flows"]["password"]["tokenUrl"] == "/api/v1/auth/login"
     body = OPERATIONS["POST /api/v1/auth/login"]["requestBody"]["content"]
     assert body.keys() == {"application/x-www-form-urlencoded"}
+
+
+def test_schemas_have_names_of_types() -> None:
+    assert {name for name in SCHEMAS if not re.fullmatch(r"([A-Z][a-z]+)+", name)} == set()
+
+
+def test_answers_promise_the_fields_that_are_always_there() -> None:
+    optional = {
+        (name, field)
+        for name in ANSWERS
+        for field in SCHEMAS[name]["properties"].keys() - set(SCHEMAS[name]["required"])
+    }
+    assert optional == {("Problem", "errors")}  # which is left out, and never null
+    assert SCHEMAS["Problem"]["properties"]["errors"]["type"] == "array"
+
+
+@pytest.mark.parametrize("name", sorted(ANSWERS))
+def test_answers_name_their_formats(name: str) -> None:
+    expected = {"id": "uuid", "_id": "uuid", "_at": "date-time", "email": "email"}
+    for field, schema in SCHEMAS[name]["properties"].items():
+        for ending, format_ in expected.items():
+            if field.endswith(ending) and field != "request_id":
+                assert f"'format': '{format_}'" in str(schema), field
+
+
+def test_fields_of_answers_are_described_where_their_names_do_not_tell() -> None:
+    for name, field in (("ItemPage", "next_cursor"), ("Problem", "errors")):
+        assert SCHEMAS[name]["properties"][field]["description"]

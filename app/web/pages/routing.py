@@ -5,6 +5,7 @@ from functools import partial
 from typing import Annotated, Any
 
 from fastapi import Depends, Request, Response
+from pydantic import MISSING
 
 from app.web.errors import FieldError, Forbidden
 from app.web.pages.rendering import Pages
@@ -44,11 +45,8 @@ class PageRoute(ServiceRoute):
 def _show_problem(
     request: Request, template: str, problem: Problem, headers: Mapping[str, str] | None
 ) -> Response:
-    errors = {
-        str(error.loc[-1]): error
-        for error in problem.errors or []
-        if error.type not in _OF_NO_FIELD
-    }
+    wrong = [] if problem.errors is MISSING else problem.errors
+    errors = {str(error.loc[-1]): error for error in wrong if error.type not in _OF_NO_FIELD}
     if field := _FIELDS.get(problem.code):
         errors[field] = FieldError(loc=[field], msg=problem.detail, type=problem.code)
     return request.app.state.pages.render(  # type: ignore[no-any-return]  # a state has no types
