@@ -1,4 +1,4 @@
-"""Put the newer of two branches of revisions on top of the other: `make rebase-revision`.
+"""Put the newer of two branches of revisions on top of the other.
 
 Two developers who each add a revision leave two heads once both are merged. A merge revision would
 hide that nobody has tried them one after the other; a rebase makes the order plain.

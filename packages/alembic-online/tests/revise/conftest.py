@@ -14,6 +14,9 @@ from project import Project
 needs_checks = pytest.mark.skipif(
     find_spec("alembic.ext") is None, reason="Alembic 1.19.2 is the first that sees new CHECKs"
 )
+needs_virtual = pytest.mark.skipif(
+    sa.__version__ < "2.1", reason="SQLAlchemy 2.1 is the first to have virtual generated columns"
+)
 
 USER = """
 class User(SQLModel, table=True):

@@ -5,7 +5,7 @@ import sqlalchemy as sa
 from alembic.util import CommandError
 
 from project import CONVENTION, Project
-from revise.conftest import USER, migrate
+from revise.conftest import USER, migrate, needs_checks
 
 KEY = "id: int | None = Field(default=None, primary_key=True)"
 OF_COLUMN = f"""
@@ -93,6 +93,7 @@ def test_check_of_a_type_on_sqlite(sqlite_project: Project) -> None:
     sqlite_project.downgrade()
 
 
+@needs_checks
 def test_check_without_a_name_gets_the_one_that_postgresql_gives(empty_project: Project) -> None:
     empty_project.execute(
         "CREATE TABLE a (id serial PRIMARY KEY, n int NOT NULL CHECK (n > 0), CHECK (n > 1),"

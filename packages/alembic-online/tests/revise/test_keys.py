@@ -7,7 +7,7 @@ import pytest
 from alembic.util import CommandError
 
 from project import Project
-from revise.conftest import start
+from revise.conftest import needs_virtual, start
 from revise.test_risks import refusal
 from revise.test_turns import BASE, KEY, generated
 
@@ -107,6 +107,7 @@ def test_changed_generated_column_is_refused_with_a_recipe(
     assert project.scalar(insert) == expected
 
 
+@needs_virtual
 @pytest.mark.usefixtures("_needs_postgresql_18")
 def test_generated_column_becomes_stored(empty_project: Project) -> None:
     start(empty_project, A + BASE + VIRTUAL)

@@ -2,7 +2,7 @@
 
 from catalog import catalog
 from project import Project
-from revise.conftest import USER, migrate, start
+from revise.conftest import USER, migrate, needs_checks, start
 from revise.test_risks import WITHOUT_NAME, refusal
 
 # Made by hand, the name to answer with, and what the question says.
@@ -25,6 +25,7 @@ BY_HAND = [
 AGE = "    age: int | None = None\n"
 
 
+@needs_checks
 def test_what_was_made_by_hand_is_asked_about(project: Project) -> None:
     statements, subjects, _ = zip(*BY_HAND, strict=True)
     for statement in statements:
@@ -46,6 +47,7 @@ def test_what_was_made_by_hand_is_asked_about(project: Project) -> None:
     assert catalog(project) == before
 
 
+@needs_checks
 def test_what_goes_with_a_column_or_table_is_not_asked_about(empty_project: Project) -> None:
     project = empty_project
     part = """

@@ -3,11 +3,10 @@
 import re
 
 import pytest
-import sqlalchemy as sa
 from alembic.util import CommandError
 
 from project import Project
-from revise.conftest import USER, migrate
+from revise.conftest import USER, migrate, needs_virtual
 
 
 def refusal(project: Project, models: str, *extras: str) -> str:
@@ -184,7 +183,7 @@ def test_column_that_rewrites_the_table_is_refused_until_allowed(
     project.downgrade()
 
 
-@pytest.mark.skipif(sa.__version__ < "2.1", reason="SQLAlchemy 2.1 is the first to have this")
+@needs_virtual
 @pytest.mark.usefixtures("_needs_postgresql_18")
 def test_virtual_generated_column_rewrites_nothing(project: Project) -> None:
     column = "sa.Column(sa.Integer, sa.Computed('id % 2', persisted=False))"

@@ -1,7 +1,7 @@
 """The options of `context.configure()` that make autogenerate careful."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from typing import Any
 
@@ -43,21 +43,14 @@ def autogenerate_options(
         logging.getLogger("alembic.alembic_postgresql_enum").setLevel(logging.ERROR)
     sources = [metadata] if isinstance(metadata, MetaData) else [*metadata]
     completed = completed_metadata(sources)
-    schemas = {table.schema for table in completed.tables.values()}
     beside = unmanaged.Unmanaged(completed)
-
-    def include_name(name: str | None, kind: str, parents: Any) -> bool:
-        """Leave the schemas alone that no model lives in, and what is not managed."""
-        is_foreign = kind == "schema" and name is not None and name not in schemas
-        return not is_foreign and beside.includes(name, kind, parents)
-
     return {
         "target_metadata": completed,
         SOURCES: sources,
         unmanaged.OPTION: beside,
         uncompared.OPTION: {},
         "include_schemas": True,
-        "include_name": include_name,
+        "include_name": _including(completed, beside),
         "render_item": render_item,
         "render_as_batch": dialect.name == "sqlite",
         "compare_type": True,
@@ -69,3 +62,14 @@ def autogenerate_options(
             *(plugin.__name__ for plugin in _COMPARATORS),
         ],
     }
+
+
+def _including(metadata: MetaData, beside: unmanaged.Unmanaged) -> Callable[..., bool]:
+    """Leave the schemas alone that no model lives in, and what is not managed."""
+    schemas = {table.schema for table in metadata.tables.values()}
+
+    def include_name(name: str | None, kind: str, parents: Any) -> bool:
+        is_foreign = kind == "schema" and name is not None and name not in schemas
+        return not is_foreign and beside.includes(name, kind, parents)
+
+    return include_name
