@@ -1,6 +1,7 @@
 """A project as `alembic init` makes it: two lines of env.py are all that is added."""
 
 import re
+import shutil
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -69,6 +70,8 @@ class Foreign:
         text = path.read_text()
         assert old in text
         path.write_text(text.replace(old, new))
+        # Python takes a file of the same second and size for the one that it has compiled.
+        shutil.rmtree(path.parent / "__pycache__", ignore_errors=True)
 
     def change(self, old: str, new: str) -> None:
         self.replace(self.folder / "models.py", old, new)
