@@ -65,7 +65,18 @@ def create_database(server_url: sa.URL, server: sa.Connection) -> Iterator[Calla
         names.pop()
 
 
-@pytest.fixture
-def empty_database(create_database: Callable[[], sa.URL]) -> sa.URL:
-    """The URL of a new database with no table in it."""
+@pytest.fixture(scope="session")
+def reused_database(create_database: Callable[[], sa.URL]) -> sa.URL:
+    """One database for the many tests here: to make one takes longer than most of them."""
     return create_database()
+
+
+@pytest.fixture
+def empty_database(reused_database: sa.URL) -> sa.URL:
+    """The URL of a database with nothing in it."""
+    with sa.create_engine(reused_database, poolclass=sa.NullPool).begin() as connection:
+        for schema in sa.inspect(connection).get_schema_names():
+            if schema != "information_schema":
+                connection.execute(sa.schema.DropSchema(schema, cascade=True))
+        connection.execute(sa.schema.CreateSchema("public"))
+    return reused_database

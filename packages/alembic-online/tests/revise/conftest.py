@@ -1,13 +1,11 @@
 """A project whose env.py is the service's, with two users."""
 
-from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 from sqlalchemy import URL
-from sqlalchemy.schema import CreateSchema, DropSchema
 
 from project import Project
 
@@ -26,21 +24,9 @@ class User(SQLModel, table=True):
 """
 
 
-@pytest.fixture(scope="session")
-def reused_database(create_database: Callable[[], URL]) -> URL:
-    """One database for the many tests here: to make one takes longer than most of them."""
-    return create_database()
-
-
 @pytest.fixture
-def empty_project(tmp_path: Path, reused_database: URL) -> Project:
-    project = Project(tmp_path, reused_database)
-    with project.connect() as connection:
-        for schema in sa.inspect(connection).get_schema_names():
-            if schema != "information_schema":
-                connection.execute(DropSchema(schema, cascade=True))
-        connection.execute(CreateSchema("public"))
-    return project
+def empty_project(tmp_path: Path, empty_database: URL) -> Project:
+    return Project(tmp_path, empty_database)
 
 
 @pytest.fixture
