@@ -2,6 +2,7 @@
 
 import statistics
 import sys
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,7 @@ def write_docs(result: dict[str, Any]) -> None:
 def lines(result: dict[str, Any]) -> Iterator[str]:
     about = result["about"]
     packages = ", ".join(f"{name} {version}" for name, version in about["packages"].items())
+    packages = textwrap.fill(packages, 98)
     yield f"{about['at']}, commit {about['commit']}{' and changes' * about['changed']}:"
     yield f"{about['machine']}, Python {about['python']},\n{packages}.\n"
     yield (
