@@ -38,7 +38,7 @@ class Settings(BaseSettings):
     database_prepared_statements: bool = True
     """False behind PgBouncer in transaction mode, whose connections outlive a migration."""
     request_timeout: int = Field(default=10, ge=1, le=300)
-    """Seconds that a request waits for the database in all, whatever has become of its host."""
+    """Seconds after its start until which a request waits for the database, alive or not."""
     newer_database: bool = False
     """Start on a database that a newer release has migrated, as one does to roll back."""
     password_min_length: int = Field(default=15, ge=8, le=64)
