@@ -25,7 +25,7 @@ STATEMENTS = {
     "GET /forgot-password": 0,
     "POST /forgot-password": 3,
     "POST /api/v1/auth/signup": 4,
-    "POST /api/v1/auth/login": 11,
+    "POST /api/v1/auth/login": 9,
     "POST /api/v1/auth/logout": 2,
     "GET /api/v1/auth/sessions": 2,
     "DELETE /api/v1/auth/sessions": 4,
