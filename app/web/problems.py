@@ -26,6 +26,7 @@ _CONFLICTS = {"23503", "23505", "23P01"}  # foreign_key, unique and exclusion_vi
 _WITHOUT_BODY = {204, 205, 304}
 _UNKNOWN = "The database was lost before it could confirm: what was asked may be done, or not"
 _FIELD_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
+_HEADER_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}")
 
 
 class Problem(Output):
@@ -95,7 +96,8 @@ def _refuse_fields(request: Request, fields: list[FieldError]) -> Response:
 
 def _location(loc: tuple[str | int, ...]) -> list[str | int]:
     """Keep what can be a field's name: an unknown field's is the client's own text."""
-    return [part for part in loc if isinstance(part, int) or _FIELD_NAME.fullmatch(part)]
+    name = _HEADER_NAME if loc[:1] == ("header",) else _FIELD_NAME
+    return [part for part in loc if isinstance(part, int) or name.fullmatch(part)]
 
 
 def _message(error: Mapping[str, Any]) -> str:
