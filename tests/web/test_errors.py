@@ -57,7 +57,7 @@ async def test_validation_error_names_a_header(app: FastAPI, client: AsyncClient
 
 async def test_trailing_slash_is_not_redirected(client: AsyncClient) -> None:
     # A redirect would be built from the Host header, which anyone can forge.
-    read_problem(await client.get("/api/v1/items/"), 404, "not_found")
+    read_problem(await client.get("/api/v1/users/"), 404, "not_found")
 
 
 async def test_unknown_method_is_a_problem(client: AsyncClient) -> None:
