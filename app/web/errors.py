@@ -50,6 +50,12 @@ class Unavailable(ServiceError):
     retry_after = 1
 
 
+class OutcomeUnknown(ServiceError):
+    """The database was lost before it could confirm: what was asked may be done, or not."""
+
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+
+
 class FieldError(BaseModel):
     loc: list[str | int]
     msg: str

@@ -16,15 +16,14 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from structlog.contextvars import bind_contextvars
 
-from app.database.errors import OutcomeUnknown, find_constraint, is_unavailable, sqlstate
-from app.web.errors import FieldError, InvalidField, ServiceError, Unavailable
+from app.database import errors as database
+from app.web.errors import FieldError, InvalidField, OutcomeUnknown, ServiceError, Unavailable
 from app.web.schemas import Output
 
 # RFC 9110's names, for versions of Python that still have those of RFC 2616.
 _TITLES = {413: "Content Too Large", 422: "Unprocessable Content"}
 _CONFLICTS = {"23503", "23505", "23P01"}  # foreign_key, unique and exclusion_violation
 _WITHOUT_BODY = {204, 205, 304}
-_UNKNOWN = "The database was lost before it could confirm: what was asked may be done, or not"
 _FIELD_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 
 
@@ -65,7 +64,7 @@ def install_error_handlers(app: FastAPI) -> None:
     app.exception_handler(DBAPIError)(_database_error)
     app.exception_handler(PoolTimeoutError)(_database_error)
     app.exception_handler(IntegrityError)(_integrity_error)
-    app.exception_handler(OutcomeUnknown)(_outcome_unknown)
+    app.exception_handler(database.OutcomeUnknown)(_outcome_unknown)
     app.exception_handler(Exception)(_unexpected_error)
 
 
@@ -117,22 +116,22 @@ async def answer_http_error(request: Request, error: HTTPException) -> Response:
 
 
 async def _database_error(request: Request, error: DBAPIError | PoolTimeoutError) -> Response:
-    if isinstance(error, DBAPIError) and not is_unavailable(error):
+    if isinstance(error, DBAPIError) and not database.is_unavailable(error):
         raise error
     return await _service_error(request, Unavailable())
 
 
 async def _integrity_error(request: Request, error: IntegrityError) -> Response:
     """Answer 409 to what no service has named; the event tells which constraint it was."""
-    if sqlstate(error) not in _CONFLICTS:
+    if database.sqlstate(error) not in _CONFLICTS:
         raise error
-    bind_contextvars(constraint=find_constraint(error))
+    bind_contextvars(constraint=database.find_constraint(error))
     text = "Another row has these values, or one that is referred to is not there"
     return _respond(request, HTTPStatus.CONFLICT, text)
 
 
-async def _outcome_unknown(request: Request, _: OutcomeUnknown) -> Response:
-    return await _service_error(request, Unavailable(_UNKNOWN))
+async def _outcome_unknown(request: Request, _: database.OutcomeUnknown) -> Response:
+    return await _service_error(request, OutcomeUnknown())
 
 
 async def _unexpected_error(request: Request, _: Exception) -> Response:

@@ -119,6 +119,17 @@ async def test_parallel_sign_ups_of_one_address_make_one_account(
     assert (await live_session.exec(select(func.count()).select_from(User))).one() == 1
 
 
+async def test_item_that_is_sent_several_times_at_once_is_added_once(
+    live_client: AsyncClient, live_session: AsyncSession
+) -> None:
+    await sign_in(live_client, live_session, await make_user(live_session))
+    body = {"title": "New", "id": "7e1f2a39-41f1-4c0c-8b62-5d0d0f3c0f4e"}
+    sent = [live_client.post(f"{API}/items", json=body) for _ in range(8)]
+    answers = await asyncio.gather(*sent)
+    assert {each.status_code for each in answers} == {201}
+    assert len({each.text for each in answers}) == 1
+
+
 async def race(
     app: FastAPI, session: AsyncSession, *requests: Coroutine[Any, Any, Response]
 ) -> list[Response]:
