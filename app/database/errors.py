@@ -6,6 +6,9 @@ from sqlalchemy.orm.exc import StaleDataError
 _CONNECTION_ERRORS = {"OperationalError", "ConnectionTimeout", "InterfaceError"}
 _UNAVAILABLE_CLASSES = {"08", "40", "53", "57"}  # connection, rollback, resources, intervention
 _UNAVAILABLE = {"25P03", "25P04", "55P03", "25006"}  # time limits, lock_not_available, read only
+# Read only: of a standby. Prepared statements that are not there, or others: a pooler has changed
+# the server behind the connection.
+_UNUSABLE = {"25006", "26000", "42P05"}
 _ROLLED_BACK = {"40001", "40P01"}  # serialization_failure, deadlock_detected
 
 
@@ -36,14 +39,17 @@ def is_repeatable(error: DBAPIError | StaleDataError) -> bool:
     return sqlstate(error) in _ROLLED_BACK or error.connection_invalidated
 
 
-def has_outdated_plan(error: BaseException) -> bool:
-    """Tell whether a migration has made a prepared statement of the connection unusable.
+def proves_unusable(error: BaseException) -> bool:
+    """Tell whether the connection will not do from now on, though it is open.
 
-    PostgreSQL refuses it for ever (`cached plan must not change result type`, 0A000, a message that
-    servers translate), and psycopg keeps preparing under the same name.
+    Also where a migration has outdated a prepared statement, which PostgreSQL refuses for ever
+    (`cached plan must not change result type`, 0A000, a message that servers translate), while
+    psycopg keeps preparing under the same name.
     """
+    state = getattr(error, "sqlstate", None) or ""
     diagnostics = getattr(error, "diag", None)
-    return getattr(diagnostics, "source_function", None) == "RevalidateCachedQuery"
+    is_outdated = getattr(diagnostics, "source_function", None) == "RevalidateCachedQuery"
+    return state in _UNUSABLE or state[:2] == "08" or is_outdated
 
 
 def is_unavailable(error: DBAPIError) -> bool:

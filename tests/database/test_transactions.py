@@ -256,6 +256,17 @@ async def test_transact_survives_a_type_change_under_prepared_statements(
         await run(elsewhere, "DROP TABLE changing")
 
 
+async def test_transact_survives_a_pooler_that_changes_the_server(live_database: URL) -> None:
+    """Behind one, prepared statements are not where they were, and psycopg is not told."""
+    database = Database(live_database, pool_size=1)
+    for _ in range(10):
+        await database.transact(server_process, read_only=True)
+    async with database.connect() as connection:
+        await connection.execute(text("DO $$ BEGIN EXECUTE 'DEALLOCATE ALL'; END $$"))
+    assert await database.transact(server_process, read_only=True)
+    await database.dispose()
+
+
 async def test_transact_prepares_statements_unless_told_not_to(live_database: URL) -> None:
     async def count_prepared(session: AsyncSession) -> int:
         connection = await session.connection()
