@@ -128,7 +128,7 @@ class RateLimits:
             async with asyncio.timeout(_PATIENCE):
                 await self._turns.acquire()
         except TimeoutError:
-            raise Unavailable from None
+            raise Unavailable("strangers") from None
         try:
             async with self._database.autocommitting() as session:
                 yield session

@@ -173,6 +173,7 @@ async def test_transaction_that_is_repeated_is_one_event(
     assert len(attempts) == 5
     (event,) = events()
     assert (event["status"], event["code"]) == (503, "unavailable")
+    assert (event["reason"], event["cause"]) == ("conflict", "40001")
 
 
 def add_route(app: FastAPI, work: Callable[[AsyncSession], Any]) -> None:
