@@ -5,9 +5,12 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from alembic.autogenerate import render_python_code
+from alembic.operations import ops
 from alembic.util import CommandError
 
 from alembic_online import find_unfinished
+from alembic_online.upgrade.backfill import BackfillOp
 from project import Project
 from upgrade.conftest import ENV
 from upgrade.processes import psql, run_killed, start_alembic
@@ -188,6 +191,23 @@ def test_mistake_is_refused_before_anything_is_touched(
 
 
 # --- other ways to run
+
+
+def test_hook_of_a_project_can_write_it_into_a_revision(project: Project) -> None:
+    with project.connect() as connection:
+        connection.exec_driver_sql(HOSTILE)
+    operation = BackfillOp(
+        'a "% :b',
+        {"C%": sa.text(r"old || '\:x%' || :y").bindparams(y=":z%'")},
+        where=sa.text(r"old LIKE '%x\%'"),
+        max_lag=9,
+    )
+    written = render_python_code(ops.UpgradeOps([operation]))
+    assert written.count("max_lag=9") == 1
+    assert "batch" not in written
+    project.write_revision(written)
+    project.upgrade()
+    assert project.scalar(WRONG_HOSTILE) == 0
 
 
 def test_procedure_for_somebody_else_goes_on_where_it_stopped(project: Project) -> None:
