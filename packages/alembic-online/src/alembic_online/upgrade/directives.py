@@ -14,6 +14,8 @@ from alembic.operations import BatchOperations, Operations, ops, toimpl
 
 from alembic_online import postgresql
 from alembic_online.upgrade import bridges
+from alembic_online.upgrade.backfill import BackfillOp, update_at_once
+from alembic_online.upgrade.batches import backfill
 from alembic_online.upgrade.columns import add_column, alter_column
 from alembic_online.upgrade.constraints import create_constraint
 from alembic_online.upgrade.indexes import create_index, drop_index
@@ -123,6 +125,7 @@ _DIRECTIVES: list[tuple[type[ops.MigrateOperation], Directive, Plain]] = [
     (ops.CreateTableOp, _create_table, toimpl.create_table),
     (ops.ExecuteSQLOp, _execute_sql, toimpl.execute_sql),
     (ops.RenameTableOp, _rename_table, toimpl.rename_table),
+    (BackfillOp, backfill, update_at_once),
     *(
         (operation, _plainly(plain), plain)
         for operation, plain in (

@@ -19,6 +19,10 @@ _BUSY = {
 }
 
 
+def is_busy(error: DBAPIError) -> bool:
+    return sqlstate(error) in _BUSY
+
+
 class Patience:
     """Waits between tries, up to five minutes for the same step."""
 
