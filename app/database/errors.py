@@ -26,7 +26,8 @@ class TransactionRequired(Exception):
     def __init__(self, statement: str) -> None:
         super().__init__(
             "this session only reads, each statement by itself, as a GET does;"
-            f" let the route take `TransactionDep` for: {statement}"
+            " let the route take `TransactionDep` (docs/recipes.md#a-csv-file-that-streams) for:"
+            f" {statement}"
         )
 
 
