@@ -80,7 +80,7 @@ async def sign_up(session: AsyncSession, hasher: PasswordHasher, data: SignUp) -
     """Add a user with a password, or raise `PasswordRefused` or `EmailTaken`."""
     about = (data.email, data.full_name)
     hashed_password = await hasher.hash_new(data.password, field="password", about=about)
-    new = UserCreate(email=data.email, full_name=data.full_name)
+    new = UserCreate(**data.model_dump(exclude={"password"}))
     user = await users.create_user(session, new, hashed_password=hashed_password)
     await mail.enqueue(session, mail.EMAIL_VERIFICATION, user_id=str(user.id))
     return user

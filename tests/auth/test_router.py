@@ -20,6 +20,7 @@ from app.users.models import User
 from tests.factories import (
     HASHER,
     PASSWORD,
+    make_account,
     make_token,
     make_user,
     move_login_back,
@@ -32,7 +33,7 @@ AUTH = "/api/v1/auth"
 ME = "/api/v1/users/me"
 MY_PASSWORD = "/api/v1/users/me/password"
 LONG = "Long is fine: " + "z" * 114
-SIGN_UP = {"email": "ada@example.com", "password": PASSWORD}
+SIGN_UP = make_account()
 
 
 async def log_in(client: AsyncClient, username: str, password: str = PASSWORD) -> Response:
@@ -444,14 +445,14 @@ async def test_asvs_6_2_8_password_is_the_same_however_its_letters_are_composed(
     client: AsyncClient,
 ) -> None:
     composed, decomposed = "Zoë and her fifteen cats", "Zoe\u0308 and her fifteen cats"
-    body = {"email": "zoe@example.com", "password": decomposed}
+    body = make_account("zoe@example.com", password=decomposed)
     assert (await client.post(f"{AUTH}/signup", json=body)).status_code == 201
     form = {"username": "zoe@example.com", "password": composed}
     assert (await client.post(f"{AUTH}/login", data=form)).status_code == 200
 
 
 async def test_password_is_measured_in_composed_letters(client: AsyncClient) -> None:
-    body = {"email": "zoe@example.com", "password": "e\u0301" * 8}
+    body = make_account("zoe@example.com", password="e\u0301" * 8)
     problem = read_problem(await client.post(f"{AUTH}/signup", json=body), 422, UNPROCESSABLE)
     assert [error["type"] for error in problem["errors"]] == ["string_too_short"]
 
@@ -465,7 +466,7 @@ WEAK = [
     ("123456789012345", GUESSABLE),
     ("ada.canary@example.com", OWN_WORDS),
     ("countess canary", OWN_WORDS),
-    ("User service 12", OWN_WORDS),
+    ("Marble shop 1234", OWN_WORDS),
 ]
 
 
@@ -473,8 +474,8 @@ WEAK = [
 async def test_asvs_6_2_4_sign_up_refuses_a_weak_password(
     client: AsyncClient, session: AsyncSession, password: str, reason: str
 ) -> None:
-    account = {"email": "ada.canary@example.com", "full_name": "Countess Canary"}
-    answer = await client.post(f"{AUTH}/signup", json=account | {"password": password})
+    account = make_account("ada.canary@example.com", full_name="Countess Canary", password=password)
+    answer = await client.post(f"{AUTH}/signup", json=account)
     (error,) = read_problem(answer, 422, UNPROCESSABLE)["errors"]
     assert (error["loc"], error["type"]) == (["body", "password"], reason)
     assert error["msg"]
