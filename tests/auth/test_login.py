@@ -9,6 +9,7 @@ from fastapi import FastAPI
 from httpx2 import AsyncClient, Response
 from pwdlib.hashers.argon2 import Argon2Hasher
 from pydantic import Secret
+from sqlalchemy import text
 from sqlmodel import col, select, update
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -255,3 +256,30 @@ async def test_known_devices_keep_when_they_were_used(
     used = list(await session.exec(select(KnownDevice.last_used_at)))
     assert len(used) == 2
     assert {instant.year for instant in used}.isdisjoint({2020})
+
+
+# As if the server ended while it commits a login.
+LOSE = """CREATE FUNCTION lose() RETURNS trigger LANGUAGE plpgsql AS
+    'BEGIN PERFORM pg_terminate_backend(pg_backend_pid()); RETURN NULL; END'"""
+LOSE_COMMIT = """CREATE CONSTRAINT TRIGGER lose AFTER INSERT ON login_session
+    DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION lose()"""
+
+
+async def test_login_that_the_service_could_not_decide_costs_nothing(
+    live_client: AsyncClient, live_session: AsyncSession
+) -> None:
+    await make_user(live_session, email="ada@example.com")
+    await run(live_session, LOSE, LOSE_COMMIT)
+    try:
+        for _ in range(6):
+            answer = await log_in(live_client, "ada@example.com")
+            read_problem(answer, 503, "outcome_unknown")
+    finally:
+        await run(live_session, "DROP FUNCTION lose CASCADE")
+    assert await count_tries(live_client, "ada@example.com") == 5
+
+
+async def run(session: AsyncSession, *statements: str) -> None:
+    for statement in statements:
+        await (await session.connection()).execute(text(statement))
+    await session.commit()

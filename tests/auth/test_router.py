@@ -264,6 +264,16 @@ async def test_log_in_keeps_the_twenty_sessions_used_last(
     assert len(list(await session.exec(theirs))) == 1
 
 
+async def test_log_in_ends_no_session_that_is_in_use(
+    session: AsyncSession, user_client: AsyncClient, user: User
+) -> None:
+    # Used all the time, which is written every five minutes.
+    await move_login_back(session, user, created_at="1 hour", last_used_at="4 minutes")
+    for _ in range(25):
+        await make_token(session, user)
+    assert (await user_client.get(ME)).status_code == 200
+
+
 async def test_log_in_never_ends_the_session_it_starts(
     client: AsyncClient, session: AsyncSession
 ) -> None:
