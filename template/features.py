@@ -50,7 +50,10 @@ def read_feature(path: Path) -> Feature:
     content = tomllib.loads(path.read_text("utf-8"))
     cuts = tuple(Cut(**each) for each in content.pop("cut", ()))
     drops = tuple(Drop(*each.split("::")) for each in content.pop("drop", ()))
-    return Feature(path.stem, cuts=cuts, drops=drops, **content)
+    renames = content.pop("renames", {})
+    about = content.pop("about")
+    lists = {name: tuple(values) for name, values in content.items()}
+    return Feature(path.stem, about, cuts=cuts, drops=drops, renames=renames, **lists)
 
 
 def read_features() -> dict[str, Feature]:
