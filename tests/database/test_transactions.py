@@ -17,13 +17,13 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from app.database.errors import OutcomeUnknown, violates
 from app.database.transactions import Database
 from app.database.url import DatabaseURLError, database_url
-from app.items.models import Item
 from app.users.models import User
 from app.users.schemas import UserCreate
 from app.users.service import EmailTaken, create_user
 from app.web.router import Router
 from app.web.session import SessionDep
-from tests.factories import make_item, make_user
+from tests.factories import make_user
+from tests.marbles import Marble, make_marble
 from tests.problems import read_problem
 
 Work = Callable[[AsyncSession], Awaitable[None]]
@@ -138,27 +138,27 @@ async def test_transact_repeats_after_a_deadlock(
 
 
 async def test_transact_tries_a_foreign_key_violation_once(live: Database) -> None:
-    async def add_item(session: AsyncSession, _: int) -> None:
-        session.add(Item(title="Nobody's", owner_id=uuid4()))
+    async def add_marble(session: AsyncSession, _: int) -> None:
+        session.add(Marble(title="Nobody's", owner_id=uuid4()))
         await session.flush()
 
-    work = Attempts(add_item)
+    work = Attempts(add_marble)
     with pytest.raises(IntegrityError) as refused:
         await live.transact(work)
-    assert violates(refused.value, "fk_item_owner_id")
+    assert violates(refused.value, "fk_marble_owner_id")
     assert work.count == 1
 
 
 async def test_transact_repeats_when_the_row_it_writes_is_gone(
     live: Database, live_session: AsyncSession, elsewhere: AsyncEngine
 ) -> None:
-    item = await make_item(live_session, await make_user(live_session))
+    marble = await make_marble(live_session, await make_user(live_session))
 
     async def rename(session: AsyncSession, _: int) -> None:
-        mine = await session.get(Item, item.id)
+        mine = await session.get(Marble, marble.id)
         if mine is None:
             raise LookupError
-        await run(elsewhere, "DELETE FROM item")
+        await run(elsewhere, "DELETE FROM marble")
         mine.title = "New"
 
     work = Attempts(rename)

@@ -9,7 +9,8 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from app.items.models import Item
 from app.users.models import User
-from tests.factories import make_item, make_user
+from tests.factories import make_user
+from tests.items.factories import make_item
 from tests.problems import read_problem
 
 ITEMS = "/api/v1/items"

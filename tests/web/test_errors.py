@@ -44,7 +44,7 @@ async def test_unknown_path_is_a_problem(client: AsyncClient) -> None:
 
 async def test_trailing_slash_is_not_redirected(client: AsyncClient) -> None:
     # A redirect would be built from the Host header, which anyone can forge.
-    read_problem(await client.get("/api/v1/items/"), 404, "not_found")
+    read_problem(await client.get("/api/v1/users/"), 404, "not_found")
 
 
 async def test_unknown_method_is_a_problem(client: AsyncClient) -> None:
