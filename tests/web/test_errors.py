@@ -1,4 +1,7 @@
+from typing import Annotated
+
 import pytest
+from fastapi import FastAPI, Header
 from httpx2 import AsyncClient
 
 from app.web.errors import Conflict, NotFound, ServiceError
@@ -40,6 +43,16 @@ async def test_unknown_path_is_a_problem(client: AsyncClient) -> None:
     problem = read_problem(await client.get("/canary-4711"), 404, "not_found")
     assert problem["title"] == "Not Found"
     assert "canary" not in str(problem)
+
+
+async def test_validation_error_names_a_header(app: FastAPI, client: AsyncClient) -> None:
+    @app.get("/tokens")
+    async def read(x_token: Annotated[int, Header()]) -> int:
+        return x_token
+
+    answer = await client.get("/tokens", headers={"X-Token": "canary"})
+    (error,) = read_problem(answer, 422, "unprocessable_content")["errors"]
+    assert error["loc"] == ["header", "x-token"]
 
 
 async def test_trailing_slash_is_not_redirected(client: AsyncClient) -> None:
