@@ -1,4 +1,4 @@
-"""What the application can do with items; another's is not found, like one that is not there."""
+"""What the application can do with items; another's is not found."""
 
 import uuid
 
@@ -26,7 +26,8 @@ async def create_item(session: AsyncSession, user: User, data: ItemCreate) -> It
     try:
         await session.flush()
     except IntegrityError as error:
-        if violates(error, "fk_item_owner_id"):  # who has left meanwhile is told when it runs again
+        # Who has left meanwhile is told when it runs again.
+        if violates(error, "fk_item_owner_id"):
             raise StaleDataError from error
         raise
     return item

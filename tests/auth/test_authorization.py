@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Collection, Iterator
+from itertools import count
 from typing import Any
 from uuid import uuid4
 
@@ -72,7 +73,8 @@ DECISIONS = {
 }
 CALLERS = ("anonymous", "owner", "other", "superuser")
 
-# What a route needs to succeed, where that is not nothing.
+# What a route needs to succeed, where that is not nothing. A function makes another value for each
+# number, where a value may be there once.
 BODIES: dict[str, dict[str, Any]] = {
     "POST /set-password": {"data": {"token": "{reset_token}", "new_password": f"new {PASSWORD}"}},
     "POST /confirm-email": {"data": {"token": "{verification_token}"}},
@@ -117,15 +119,28 @@ class Cast:
     ) -> Response:
         method, path = route.split()
         path = (path + query).format(**self.objects | other_objects)
-        return await self.clients[caller].request(method, path, **self.body(route))
+        return await self.clients[caller].request(method, path, **make_body(route, self.objects))
 
-    def body(self, route: str) -> dict[str, Any]:
-        """Return the body, with the objects that it names: `{reset_token}`."""
-        named = {f"{{{name}}}": value for name, value in self.objects.items()}
-        return {
-            kind: {name: named.get(value, value) for name, value in fields.items()}
-            for kind, fields in BODIES.get(route, {}).items()
-        }
+
+_numbers = count(1)
+
+
+def make_body(route: str, objects: dict[str, Any]) -> dict[str, Any]:
+    """Return the body, with the objects that it names, `{reset_token}`, and with new numbers."""
+
+    def fill(value: Any) -> Any:
+        if callable(value):
+            return value(next(_numbers))
+        return objects[value[1:-1]] if is_name(value) else value
+
+    return {
+        kind: {name: fill(value) for name, value in fields.items()}
+        for kind, fields in BODIES.get(route, {}).items()
+    }
+
+
+def is_name(value: Any) -> bool:
+    return isinstance(value, str) and re.fullmatch(r"\{\w+\}", value) is not None
 
 
 @pytest.fixture
@@ -156,11 +171,20 @@ async def make_cast(app: FastAPI, session: AsyncSession) -> Cast:
 
 
 def find_collections(known: Collection[str]) -> Iterator[tuple[str, str]]:
-    """Find `item_id` of `/items/{item_id}` with `/items`, to which a POST adds one."""
-    paths = {route.split()[1] for route in ROUTES}
-    for path in sorted(paths):
-        if (found := re.fullmatch(r"(.*)/\{(\w+)\}", path)) and found[2] not in known:
-            yield found[2], found[1]
+    """Find `item_id` of `/items/{item_id}` with `/items`, to which a POST adds one.
+
+    What the body of another names comes before it.
+    """
+    matches = (re.fullmatch(r"\w+ (.*)/\{(\w+)\}", route) for route in ROUTES)
+    paths = {match[2]: match[1] for match in matches if match and match[2] not in known}
+    while paths:
+        name = next(each for each in paths if not find_names(f"POST {paths[each]}") & paths.keys())
+        yield name, paths.pop(name)
+
+
+def find_names(route: str) -> set[str]:
+    fields = BODIES.get(route, {}).values()
+    return {value[1:-1] for each in fields for value in each.values() if is_name(value)}
 
 
 def find_caller(route: str) -> str:
