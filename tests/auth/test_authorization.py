@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Collection, Iterator
+from itertools import count
 from typing import Any
 from uuid import uuid4
 
@@ -75,7 +76,8 @@ DECISIONS = {
 }
 CALLERS = ("anonymous", "owner", "other", "superuser")
 
-# What a route needs to succeed, where that is more than values of the types that it requires.
+# What a route needs to succeed, where that is more than values of the types that it requires. A
+# function makes another value for each number, where a value may be there once.
 BODIES: dict[str, dict[str, Any]] = {
     "POST /set-password": {"data": {"token": "{reset_token}", "new_password": f"new {PASSWORD}"}},
     "POST /confirm-email": {"data": {"token": "{verification_token}"}},
@@ -131,17 +133,23 @@ class Cast:
     ) -> Response:
         method, path = route.split()
         path = (path + query).format(**self.objects | other_objects)
-        return await self.clients[caller].request(method, path, **self.body(route))
+        return await self.clients[caller].request(method, path, **make_body(route, self.objects))
 
-    def body(self, route: str) -> dict[str, Any]:
-        """Return the body, with the objects that it names: `{reset_token}`."""
-        named = {f"{{{name}}}": str(value) for name, value in self.objects.items()}
-        body: dict[str, Any] = fill(BODIES.get(route, {}), named)
-        return body
+
+def make_body(route: str, objects: dict[str, Any]) -> dict[str, Any]:
+    """Return the body, with the objects that it names: `{reset_token}`."""
+    named = {f"{{{name}}}": str(value) for name, value in objects.items()}
+    body: dict[str, Any] = fill(BODIES.get(route, {}), named)
+    return body
+
+
+_numbers = count(1)
 
 
 def fill(part: Any, named: dict[str, str]) -> Any:
     """Give what a part of a body names, and what is called as an object is: `user_id`."""
+    if callable(part):
+        return part(next(_numbers))
     if isinstance(part, dict):
         return {name: named.get(f"{{{name}}}") or fill(each, named) for name, each in part.items()}
     if isinstance(part, list):

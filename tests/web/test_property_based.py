@@ -22,7 +22,7 @@ from sqlalchemy import URL
 
 from app.main import create_app
 from app.settings import Settings
-from tests.auth.test_authorization import BODIES, find_collections
+from tests.auth.test_authorization import find_collections, make_body
 from tests.factories import make_account
 
 EXAMPLES = int(os.environ.get("PROPERTY_EXAMPLES", "12"))
@@ -84,7 +84,7 @@ def superuser(api: BaseSchema, live_database: URL) -> Iterator[dict[str, Any]]:
         session = client.get(f"{API}/auth/sessions", headers=headers).json()[0]
         ids = {"user_id": user["id"], "session_id": session["id"]}
         for name, path in find_collections(ids):
-            body = BODIES[f"POST {path}"]
+            body = make_body(f"POST {path}", ids)
             ids[name] = client.post(path, headers=headers, **body).json()["id"]
         yield {"headers": headers, "ids": ids}
         connection.execute('TRUNCATE "user", rate_limit, outbox CASCADE')
