@@ -7,6 +7,7 @@ from typing import Final
 from fastapi import FastAPI
 from sqlalchemy import URL
 
+from app.auth.gate import Gate
 from app.auth.password_policy import PasswordPolicy
 from app.auth.passwords import PasswordHasher
 from app.auth.purge import purge_expired
@@ -17,11 +18,17 @@ from app.mail.outlet import Console
 from app.mail.smtp import SMTPOutlet
 from app.mail.worker import MailWorker
 from app.observability.metrics import Sample
+from app.second_factors.gate import OneTimeCodes, SecondFactors
+from app.second_factors.keys import Keys
+from app.second_factors.purge import EXPIRED as EXPIRED_SECOND_FACTORS
+from app.second_factors.router import router as second_factors_router
 from app.settings import PROJECT, Settings
 from app.web.connections import Connections, Patience
 from app.web.health import Revisions
 
 NAME = "User service"
+FEATURES: Final = (second_factors_router,)
+"""The routers of what can be taken out whole."""
 _OTHER_FILES: Final = 64  # that a process opens besides its connections
 
 
@@ -30,6 +37,17 @@ def create_hasher(settings: Settings) -> PasswordHasher:
         memory=settings.password_hash_memory,
         threads=settings.password_hash_threads,
         policy=PasswordPolicy(min_length=settings.password_min_length, application=NAME),
+    )
+
+
+def create_gate(settings: Settings) -> Gate:
+    """Make what a login must pass besides the password."""
+    given = settings.second_factor_key_list
+    return SecondFactors(
+        keys=Keys(*given) if given else Keys.for_development(),
+        issuer=NAME,
+        required=settings.second_factor_required,
+        factors=[OneTimeCodes()],
     )
 
 
@@ -65,7 +83,8 @@ def create_mail_worker(settings: Settings, database: Database) -> MailWorker:
     server = settings.smtp_server
     outlet = Console() if server is None else SMTPOutlet(server)
     composer = Composer(public_url=settings.public_url, sender=settings.mail_sender)
-    return MailWorker(database, outlet, composer, tidy=purge_expired)
+    tidy = partial(purge_expired, of_features=EXPIRED_SECOND_FACTORS)
+    return MailWorker(database, outlet, composer, tidy)
 
 
 def create_samples(app: FastAPI) -> dict[str, Sample]:

@@ -35,8 +35,11 @@ class Letter(NamedTuple):
 
 
 async def write_letter(session: AsyncSession, kind: str, payload: Payload) -> Letter | None:
-    """Return what is to be sent, with a token minted for it; None if nobody is to get it."""
-    return await _WRITERS[kind](session, kind, payload)
+    """Return what is to be sent, with a token minted for it; None if nobody is to get it.
+
+    What is no link or invitation is a notice, and needs a template of its name alone.
+    """
+    return await _WRITERS.get(kind, _write_notice)(session, kind, payload)
 
 
 async def _write_password_reset(
@@ -103,7 +106,4 @@ _WRITERS: Final[dict[str, Callable[[AsyncSession, str, Payload], Awaitable[Lette
     INVITATION: _write_invitation,
     EMAIL_VERIFICATION: _write_email_verification,
     EMAIL_CHANGE: _write_email_change,
-    "password_changed": _write_notice,
-    "email_changed": _write_notice,
-    "new_login": _write_notice,
 }
