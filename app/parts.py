@@ -1,11 +1,13 @@
 """What lasts as long as the process, built from the settings."""
 
 import resource
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from sqlalchemy import URL
+from sqlmodel.ext.asyncio.session import AsyncSession
 
 from app.auth.gate import Gate
 from app.auth.password_policy import PasswordPolicy
@@ -13,6 +15,7 @@ from app.auth.passwords import PasswordHasher
 from app.auth.purge import purge_expired
 from app.database.transactions import Database
 from app.mail.backlog import count_due_mails, get_age_of_oldest_mail
+from app.mail.letters import WRITERS
 from app.mail.messages import Composer
 from app.mail.outlet import Console
 from app.mail.smtp import SMTPOutlet
@@ -20,15 +23,25 @@ from app.mail.worker import MailWorker
 from app.observability.metrics import Sample
 from app.second_factors.gate import OneTimeCodes, SecondFactors
 from app.second_factors.keys import Keys
+from app.second_factors.pages import router as second_factors_pages
 from app.second_factors.purge import EXPIRED as EXPIRED_SECOND_FACTORS
+from app.second_factors.reset import WRITERS as SECOND_FACTOR_WRITERS
+from app.second_factors.reset import reset_at_once
 from app.second_factors.router import router as second_factors_router
 from app.settings import PROJECT, Settings
 from app.web.connections import Connections, Patience
 from app.web.health import Revisions
 
 NAME = "User service"
-FEATURES: Final = (second_factors_router,)
-"""The routers of what can be taken out whole."""
+# What can be taken out whole.
+FEATURES: Final[Sequence[APIRouter]] = (second_factors_router,)
+PAGES: Final[Sequence[APIRouter]] = (second_factors_pages,)
+AccountCommand = Callable[[AsyncSession, Any, str], Awaitable[None]]
+ACCOUNT_COMMANDS: Final[dict[str, AccountCommand]] = {
+    "reset-second-factors": reset_at_once,
+}
+"""Commands of `app` about one account: each gets the session, the gate, and the address."""
+WRITERS.update(SECOND_FACTOR_WRITERS)
 _OTHER_FILES: Final = 64  # that a process opens besides its connections
 
 

@@ -1,11 +1,12 @@
 """The gate of logins that are not complete without a second factor."""
 
+import uuid
 from collections.abc import Sequence
 from datetime import timedelta
 from hashlib import sha256
 from typing import Final, Literal, Protocol
 
-from sqlalchemy import ColumnElement, case, exists, func, insert, or_
+from sqlalchemy import ColumnElement, case, delete, exists, func, insert, or_
 from sqlalchemy.dialects.postgresql import array
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -18,7 +19,7 @@ from app.second_factors.keys import Keys
 from app.second_factors.models import LoginChallenge, RecoveryCode, Totp
 from app.users.models import User
 from app.users.tokens import hash_token, new_token
-from app.web.errors import Forbidden
+from app.web.errors import Conflict, Forbidden
 
 Required = Literal["nobody", "superusers", "everybody"]
 CHALLENGE_LIFETIME = timedelta(minutes=5)
@@ -30,6 +31,10 @@ class EnrolmentRequired(Forbidden):
     """Set up a second factor first; until then, this account can do nothing else."""
 
 
+class NoSecondFactor(Conflict):
+    """The account has no second factor."""
+
+
 class Factor(Protocol):
     """What a user can have besides a password."""
 
@@ -38,6 +43,9 @@ class Factor(Protocol):
 
     def is_set_up(self) -> ColumnElement[bool]:
         """Return the condition, of a row of `user`, that it is there."""
+
+    async def remove(self, session: AsyncSession, user_id: uuid.UUID) -> None:
+        """Delete it."""
 
 
 class OneTimeCodes:
@@ -48,6 +56,9 @@ class OneTimeCodes:
     def is_set_up(self) -> ColumnElement[bool]:
         return exists().where(col(Totp.user_id) == User.id, col(Totp.expires_at).is_(None))
 
+    async def remove(self, session: AsyncSession, user_id: uuid.UUID) -> None:
+        await session.exec(delete(Totp).where(col(Totp.user_id) == user_id))
+
 
 class RecoveryCodesLeft:
     """What helps where a factor is lost; by themselves, they are none."""
@@ -56,6 +67,9 @@ class RecoveryCodesLeft:
 
     def is_set_up(self) -> ColumnElement[bool]:
         return exists().where(col(RecoveryCode.user_id) == User.id)
+
+    async def remove(self, session: AsyncSession, user_id: uuid.UUID) -> None:
+        await session.exec(delete(RecoveryCode).where(col(RecoveryCode.user_id) == user_id))
 
 
 class SecondFactors(core.Gate):
@@ -101,7 +115,12 @@ class SecondFactors(core.Gate):
             methods = await self.list_methods(session, verified.user_id)
         return SecondFactorRequired(core.LoginChallenge(challenge=token, methods=methods))
 
-    async def list_methods(self, session: AsyncSession, user_id: object) -> list[str]:
+    async def remove_factors(self, session: AsyncSession, user_id: uuid.UUID) -> None:
+        """Leave the user none of them."""
+        for factor in (*self._factors, RecoveryCodesLeft()):
+            await factor.remove(session, user_id)
+
+    async def list_methods(self, session: AsyncSession, user_id: uuid.UUID) -> list[str]:
         """Name what the user can complete a login with; nothing where the password is enough."""
         factors: list[Factor] = [*self._factors, RecoveryCodesLeft()]
         names = array([case((each.is_set_up(), each.name)) for each in factors])

@@ -26,6 +26,7 @@ from app.second_factors.codes import (
 )
 from app.second_factors.gate import CHALLENGES, SecondFactors, fingerprint
 from app.second_factors.models import FailedCodes, LoginChallenge
+from app.second_factors.reset import withdraw_reset
 from app.second_factors.schemas import SecondFactorAnswer
 from app.users.models import User
 from app.users.tokens import hash_token
@@ -121,6 +122,7 @@ async def finish(session: AsyncSession, half: HalfLogin, method: str) -> TokenPu
     if (await session.exec(mine)).rowcount == 0:
         raise InvalidChallenge
     await session.exec(delete(FailedCodes).where(col(FailedCodes.user_id) == half.user_id))
+    await withdraw_reset(session, half.user_id)
     token = await start_session(session, half.user_id, half.client, is_strong=True)
     await remember_device(session, half.user_id, half.client)
     bind_contextvars(second_factor=method)

@@ -1,24 +1,39 @@
 """HTTP routes for second factors: the second step of a login, and what the owner sets up."""
 
-from fastapi import status
+import uuid
 
-from app.auth.dependencies import AnyLogin, ClientDep, LimitsDep, RecentAnyLogin
+from fastapi import Depends, Response, status
+
+from app.auth.dependencies import (
+    AnyLogin,
+    ClientDep,
+    LimitsDep,
+    RecentAnyLogin,
+    SuperuserRequired,
+    get_recent_login,
+    get_superuser,
+    limit_mail_tokens,
+)
 from app.auth.rate_limit import TooManyRequests
 from app.auth.schemas import TokenPublic
 from app.auth.service import RecentLoginRequired
+from app.mail.service import InvalidToken as InvalidMailToken
 from app.second_factors import login as logging_in
-from app.second_factors import service
+from app.second_factors import reset, service
 from app.second_factors.codes import InvalidCode
 from app.second_factors.dependencies import SecondFactorsDep
+from app.second_factors.gate import NoSecondFactor
 from app.second_factors.login import InvalidChallenge
 from app.second_factors.schemas import (
     RecoveryCodes,
     SecondFactorAnswer,
+    SecondFactorReset,
     SecondFactorsPublic,
     TotpConfirmation,
     TotpEnrolment,
 )
-from app.second_factors.service import IncorrectCode, NoSecondFactor, TotpExists, TotpNotFound
+from app.second_factors.service import IncorrectCode, TotpExists, TotpNotFound
+from app.users.service import UserNotFound
 from app.web.problems import problems
 from app.web.router import Router
 from app.web.session import SessionDep
@@ -102,3 +117,31 @@ async def make_recovery_codes(
 ) -> RecoveryCodes:
     """Make ten new recovery codes; the old ones work no more."""
     return await service.make_recovery_codes(session, gate, login)
+
+
+@router.post(
+    "/users/{user_id}/second-factor-reset",
+    status_code=status.HTTP_202_ACCEPTED,
+    response_class=Response,
+    responses=problems(SuperuserRequired, RecentLoginRequired, UserNotFound, NoSecondFactor),
+    dependencies=[Depends(get_superuser), Depends(get_recent_login)],
+)
+async def request_reset(session: SessionDep, gate: SecondFactorsDep, user_id: uuid.UUID) -> None:
+    """Warn a user who has lost every second factor, and mail a link after 24 hours.
+
+    A login with the second factor ends it.
+    """
+    await reset.request_reset(session, gate, user_id)
+
+
+@router.post(
+    "/auth/second-factor-reset/confirm",
+    status_code=status.HTTP_204_NO_CONTENT,
+    dependencies=[Depends(limit_mail_tokens)],
+    responses=problems(InvalidMailToken, TooManyRequests),
+)
+async def confirm_reset(
+    session: SessionDep, gate: SecondFactorsDep, data: SecondFactorReset
+) -> None:
+    """Remove all second factors with the code of a mail, and sign out everywhere."""
+    await reset.confirm_reset(session, gate, data)

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from pydantic import Field, Secret
 
+from app.auth.schemas import MailToken
 from app.web.schemas import Input, Output
 
 _NOT_SHOWN = {"format": "password", "writeOnly": True}
@@ -37,6 +38,10 @@ class TotpEnrolment(Output):
     """The URI as a picture, in SVG."""
     expires_at: datetime
     """Until when a code must show that the app has the secret."""
+
+
+class SecondFactorReset(Input):
+    token: MailToken
 
 
 class RecoveryCodes(Output):

@@ -25,7 +25,7 @@ from app.second_factors.codes import (
     renew_recovery_codes,
     use_one_time_code,
 )
-from app.second_factors.gate import SecondFactors
+from app.second_factors.gate import NoSecondFactor, SecondFactors
 from app.second_factors.models import FailedCodes, LoginChallenge, RecoveryCode, Totp
 from app.second_factors.schemas import (
     RecoveryCodes,
@@ -48,10 +48,6 @@ class TotpExists(Conflict):
 
 class TotpNotFound(NotFound):
     """No app makes codes for this account."""
-
-
-class NoSecondFactor(Conflict):
-    """The account has no second factor; set one up first."""
 
 
 class IncorrectCode(ServiceError):

@@ -32,6 +32,7 @@ from tests.second_factors.factories import (
     add_totp,
     make_challenge,
     make_code,
+    make_reset_token,
 )
 
 # The statuses for: anonymous, the object's owner, another user, a superuser.
@@ -56,6 +57,10 @@ DECISIONS = {
     "POST /api/v1/users/me/second-factors/totp/confirm": (401, 400, 200, 400),
     "DELETE /api/v1/users/me/second-factors/totp": (401, 204, 404, 404),
     "POST /api/v1/users/me/second-factors/recovery-codes": (401, 200, 409, 409),
+    "POST /api/v1/users/{user_id}/second-factor-reset": (401, 403, 403, 202),
+    "POST /api/v1/auth/second-factor-reset/confirm": (204, 204, 204, 204),
+    "GET /reset-second-factors": (200, 200, 200, 200),
+    "POST /reset-second-factors": (200, 200, 200, 200),
     "POST /api/v1/auth/logout": (401, 204, 204, 204),
     "GET /api/v1/auth/sessions": (401, 200, 200, 200),
     "DELETE /api/v1/auth/sessions": (401, 204, 204, 204),
@@ -94,6 +99,8 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /api/v1/auth/login/second-factor": {
         "json": {"challenge": "{challenge}", "code": "{recovery_code}"}
     },
+    "POST /api/v1/auth/second-factor-reset/confirm": {"json": {"token": "{factor_reset_token}"}},
+    "POST /reset-second-factors": {"data": {"token": "{factor_reset_token}"}},
     "POST /api/v1/users/me/second-factors/totp/confirm": {"json": {"code": "{first_code}"}},
     "POST /api/v1/auth/password-reset": {"json": {"email": "owner@example.com"}},
     "POST /api/v1/auth/password-reset/confirm": {
@@ -175,6 +182,7 @@ async def make_second_factors(session: AsyncSession, owner: User, other: User) -
     await add_totp(session, owner)
     first_secret = await add_totp(session, other, is_confirmed=False)
     return {
+        "factor_reset_token": await make_reset_token(session, owner),
         "challenge": await make_challenge(session, owner),
         "recovery_code": (await add_recovery_codes(session, owner))[0],
         "first_code": make_code(first_secret),

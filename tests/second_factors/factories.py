@@ -8,10 +8,12 @@ from pyotp import TOTP, random_base32
 from sqlalchemy import func, insert
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from app.mail.service import Proof, mint_token
 from app.second_factors.codes import renew_recovery_codes
 from app.second_factors.gate import CHALLENGE_LIFETIME, fingerprint
 from app.second_factors.keys import Keys
 from app.second_factors.models import LoginChallenge, Totp
+from app.second_factors.reset import LINK_LIFETIME, RESET
 from app.second_factors.service import ENROLMENT_LIFETIME
 from app.users.models import User
 from app.users.tokens import hash_token, new_token
@@ -51,6 +53,13 @@ async def make_challenge(session: AsyncSession, user: User, network: str = "127.
         expires_at=func.now() + CHALLENGE_LIFETIME,
     )
     await session.exec(new)
+    await session.commit()
+    return token
+
+
+async def make_reset_token(session: AsyncSession, user: User) -> str:
+    """Return the code of the mail that removes second factors."""
+    token = await mint_token(session, Proof(user.id, RESET, user.email), LINK_LIFETIME)
     await session.commit()
     return token
 
