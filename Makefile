@@ -15,6 +15,9 @@ COUNT = while read -r word rest; do case "$$word" in \
 	Collecting|Processing) n=$$((n + 1)); test -t 1 && printf '\r%d of %d packages' $$n $$all ;; \
 	Installing) test -t 1 && echo; echo "Unpacking $$n packages" ;; \
 	status) test "$$rest" = 0 || exit "$$rest" ;; esac; done
+# An environment of the same Python is kept, and pip installs the difference: something may run in it.
+VERSION = -c 'import sys; print(sys.version)'
+SAME = test "$$(.venv/bin/python $(VERSION) 2>/dev/null)" = "$$("$(PYTHON)" $(VERSION))"
 # The package of this repository has no hash: it is installed apart, from its folder.
 COMPILE = .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-package alembic-online $(UPGRADE)
@@ -35,8 +38,8 @@ setup: .venv/ready ## Create .venv with the locked packages
 # pip is not to look for others: it would find the newer release of one, which has no hash there.
 .venv/ready: requirements-dev.txt packages/alembic-online/pyproject.toml
 	$(if $(PYTHON),,$(error Python 3.11 or newer is needed, as python3 or with PYTHON=/path/to/python))
-	@echo "Installing the locked packages into .venv; this happens once, and takes a minute or two"
-	@"$(PYTHON)" -m venv --clear .venv
+	@echo "Installing the locked packages into .venv; the first time takes a minute or two"
+	@$(SAME) || "$(PYTHON)" -m venv --clear .venv
 	@{ PYTHONUNBUFFERED=1 $(PIP) --progress-bar off --no-compile --no-deps --require-hashes \
 		-r requirements-dev.txt; echo "status $$?"; } \
 	| { n=0 all=$$(grep -c '^[a-zA-Z0-9].*==' requirements-dev.txt); $(COUNT); }
@@ -47,8 +50,8 @@ run: setup ## Migrate the database and serve it on http://HOST:PORT, with reload
 	@echo "Starting PostgreSQL unless DATABASE_URL names one, and migrating"
 	@.venv/bin/app run --reload --host "$(HOST)" --port "$(PORT)"
 
-test: setup ## Run the tests on a throw-away database
-	@.venv/bin/pytest --numprocesses auto --maxprocesses 8
+test: setup ## Run the tests on a throw-away database; ARGS=--fixtures lists what they are given
+	@.venv/bin/pytest --numprocesses auto --maxprocesses 8 $(ARGS)
 
 check: setup ## All that CI runs: format, lint, types, and the tests with coverage
 	.venv/bin/ruff format --check

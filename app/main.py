@@ -113,7 +113,7 @@ def _allow_origins(origins: tuple[str, ...]) -> Middleware:
         allow_origins=origins,
         allow_methods=("GET", "POST", "PUT", "PATCH", "DELETE"),
         allow_headers=("Authorization", "Content-Type", "X-Request-ID"),
-        expose_headers=("X-Request-ID", "Retry-After"),
+        expose_headers=("X-Request-ID", "Retry-After", "WWW-Authenticate"),
     )
 
 

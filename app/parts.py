@@ -13,6 +13,7 @@ from app.auth.gate import Gate
 from app.auth.password_policy import PasswordPolicy
 from app.auth.passwords import PasswordHasher
 from app.auth.purge import purge_expired
+from app.database.statements import log_statements
 from app.database.transactions import Database
 from app.mail.backlog import count_due_mails, get_age_of_oldest_mail
 from app.mail.letters import WRITERS
@@ -66,12 +67,15 @@ def create_gate(settings: Settings) -> Gate:
 
 def create_database(url: URL, settings: Settings, pool_size: int) -> Database:
     prepared_statements = settings.database_prepared_statements
-    return Database(
+    database = Database(
         url,
         pool_size=pool_size,
         prepared_statements=prepared_statements,
         request_timeout=settings.request_timeout,
     )
+    slow = settings.slow_statement / 1000
+    log_statements(database.engine, every=settings.log_sql, slow=slow)
+    return database
 
 
 def create_connections(settings: Settings) -> Connections:

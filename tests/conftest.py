@@ -30,6 +30,7 @@ from app.main import create_app
 from app.settings import Settings
 from app.users.models import User
 from app.web.health import Revisions
+from tests import marbles
 from tests.factories import HASHER, make_superuser, make_user, sign_in
 
 ROOT = Path(__file__).parent.parent
@@ -97,8 +98,14 @@ def create_database(server_url: URL) -> Iterator[Callable[[], URL]]:
 @pytest.fixture(scope="session")
 def migrated_database(create_database: Callable[[], URL]) -> URL:
     """The URL of a database built as production's is: by the revisions. Tests leave it empty."""
+    return create_migrated(create_database)
+
+
+def create_migrated(create_database: Callable[[], URL]) -> URL:
+    """Create a database of the revisions' tables and of the tests' own."""
     url = create_database()
     command.upgrade(alembic_config(url), "head")
+    marbles.create_tables(url)
     return url
 
 
@@ -163,6 +170,12 @@ def app(database: Database) -> FastAPI:
 
 
 @pytest.fixture
+def _marbles(app: FastAPI) -> None:
+    """Give the service the routes of `tests.marbles`."""
+    app.include_router(marbles.router)
+
+
+@pytest.fixture
 async def client(app: FastAPI) -> AsyncIterator[AsyncClient]:
     """An anonymous HTTP client; `sign_in(client, user)` makes it another's."""
     async with new_client(app) as client:
@@ -202,9 +215,7 @@ async def superuser_client(
 @pytest.fixture(scope="session")
 def live_database(create_database: Callable[[], URL]) -> URL:
     """The URL of a migrated database for tests that commit. They find it empty."""
-    url = create_database()
-    command.upgrade(alembic_config(url), "head")
-    return url
+    return create_migrated(create_database)
 
 
 @pytest.fixture
@@ -219,6 +230,12 @@ async def live_app(live_database: URL) -> AsyncIterator[FastAPI]:
         yield app
         async with app.state.database.engine.begin() as connection:
             await connection.execute(text('TRUNCATE "user", rate_limit, outbox CASCADE'))
+
+
+@pytest.fixture
+def _live_marbles(live_app: FastAPI) -> None:
+    """Give the live service the routes of `tests.marbles`."""
+    live_app.include_router(marbles.router)
 
 
 @pytest.fixture

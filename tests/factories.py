@@ -14,9 +14,6 @@ from app.auth.password_policy import PasswordPolicy
 from app.auth.passwords import PasswordHasher
 from app.auth.schemas import SignUp
 from app.auth.service import Client, sign_up, start_session
-from app.items.models import Item
-from app.items.schemas import ItemCreate
-from app.items.service import create_item
 from app.mail.models import EmailToken
 from app.mail.service import Proof, mint_token
 from app.users.models import User
@@ -44,14 +41,6 @@ async def make_user(session: AsyncSession, **attributes: Any) -> User:
 
 async def make_superuser(session: AsyncSession, **attributes: Any) -> User:
     return await make_user(session, is_superuser=True, **attributes)
-
-
-async def make_item(session: AsyncSession, owner: User, **attributes: Any) -> Item:
-    data = {"title": f"Item {next(_numbers)}"} | attributes
-    item = await create_item(session, owner, ItemCreate(**data))
-    session.add(item)
-    await session.commit()
-    return item
 
 
 async def make_token(session: AsyncSession, user: User) -> str:

@@ -1,72 +1,19 @@
-import io
 import json
 import re
-import sys
-from collections.abc import Callable
-from typing import NamedTuple
 from urllib.request import urlopen
 
 import psycopg
 import pytest
-from alembic import command
 from sqlalchemy import URL
 
-from app.cli import main
 from app.database.tables import load_models
 from app.database.url import libpq_uri
 from app.greeting import describe_first_steps
-from app.settings import Settings
-from tests.conftest import alembic_config
+from tests.commands import NOWHERE, Done, Run, database, query, run
 from tests.factories import PASSWORD
 from tests.servers import running_app
 
-# What production requires besides the database.
-IN_PRODUCTION = {
-    "PUBLIC_URL": "https://app.example.com",
-    "SECOND_FACTOR_KEYS": "a" * 43 + "=",
-    "SMTP_URL": "smtp://mail.example.com",
-    "MAIL_FROM": "no-reply@example.com",
-}
-NOWHERE = "postgresql://postgres@127.0.0.1:1/app"
-
-
-class Done(NamedTuple):
-    code: str | int | None
-    output: str
-
-
-Run = Callable[..., Done]
-
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """Run `app` with arguments, standard input and environment variables."""
-
-    def run(*arguments: str, stdin: str = "", **environment: str) -> Done:
-        monkeypatch.setitem(Settings.model_config, "env_file", None)
-        monkeypatch.setenv("PASSWORD_HASH_MEMORY", "8")
-        for name, value in environment.items():
-            monkeypatch.setenv(name, value)
-        monkeypatch.setattr(sys, "argv", ["app", *arguments])
-        monkeypatch.setattr(sys, "stdin", io.StringIO(stdin))
-        with pytest.raises(SystemExit) as exit_:
-            main()
-        return Done(exit_.value.code, capsys.readouterr().out)
-
-    return run
-
-
-@pytest.fixture
-def database(create_database: Callable[[], URL]) -> URL:
-    """A migrated database of the test's own."""
-    url = create_database()
-    command.upgrade(alembic_config(url), "head")
-    return url
-
-
-def query(url: URL, statement: str) -> list[tuple[object, ...]]:
-    with psycopg.connect(libpq_uri(url)) as connection:
-        return connection.execute(statement.encode()).fetchall()
+__all__ = ["database", "run"]  # fixtures
 
 
 def create_superuser(run: Run, url: URL, *, email: str = "ada@example.com") -> Done:
@@ -112,28 +59,14 @@ def test_worker_needs_a_migrated_database(run: Run, empty_database: URL) -> None
     assert code == "app: The database has no revision; run `alembic upgrade head`"
 
 
-def test_seed_adds_users_with_items(run: Run, database: URL) -> None:
-    arguments = ("seed", "--users", "150", "--items-per-user", "3")
-    done = run(*arguments, DATABASE_URL=libpq_uri(database))
-    assert done.code == 0
-    assert "150 users with 3 items each; sign in as demo-" in done.output
-    owners = query(database, "SELECT count(*), count(DISTINCT owner_id) FROM item")
-    assert owners == [(450, 150)]
-
-
-def test_seed_is_not_for_production(run: Run) -> None:
-    done = run("seed", ENVIRONMENT="production", DATABASE_URL=NOWHERE, **IN_PRODUCTION)
-    assert done.code == "app: demo data is not for production"
-
-
 def test_openapi_is_json(run: Run) -> None:
-    assert "/api/v1/items" in json.loads(run("openapi").output)["paths"]
+    assert "/api/v1/users/me" in json.loads(run("openapi").output)["paths"]
 
 
 def test_routes_says_who_may_call_what(run: Run) -> None:
     lines = [line.split(maxsplit=2) for line in run("routes").output.splitlines()]
     assert ["POST", "/api/v1/auth/login", "anyone"] in lines
-    assert ["GET", "/api/v1/items", "user"] in lines
+    assert ["GET", "/api/v1/users/me", "user"] in lines
     assert ["DELETE", "/api/v1/users/me", "user, recent login"] in lines
     assert ["GET", "/api/v1/users", "superuser"] in lines
     assert ["DELETE", "/api/v1/users/{user_id}", "superuser, recent login"] in lines
@@ -142,7 +75,7 @@ def test_routes_says_who_may_call_what(run: Run) -> None:
 def test_schema_shows_every_table(run: Run) -> None:
     output = run("schema").output
     assert all(f"    {name} {{\n" in output for name in load_models().tables)
-    assert "    user ||--o{ item : owner_id" in output
+    assert "    user ||--o{ login_session : user_id" in output
     assert '        timestamp_with_time_zone email_verified_at "optional"' in output
 
 

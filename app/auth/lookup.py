@@ -20,7 +20,7 @@ from sqlmodel import col
 
 from app.auth.models import LoginSession, is_live
 from app.database.deadline import watching
-from app.database.errors import has_outdated_plan
+from app.database.errors import proves_unusable
 from app.database.transactions import Database
 from app.users.models import User
 
@@ -46,7 +46,7 @@ async def find_login(database: Database, token_hash: bytes) -> FoundLogin | None
         try:
             row = await _send(cast(AsyncConnection[Any], driver), values)
         except psycopg.Error as error:
-            if error.sqlstate and not has_outdated_plan(error):
+            if error.sqlstate and not proves_unusable(error):
                 raise DBAPIError(_compiled()[0], None, error, hide_parameters=True) from error
             # SQLAlchemy meets the same error, and knows what it means for the connection.
             row = (await connection.execute(_statement(), values)).one_or_none()

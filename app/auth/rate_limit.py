@@ -14,7 +14,18 @@ from ipaddress import IPv6Address, ip_address
 from math import ceil
 from typing import NamedTuple
 
-from sqlalchemy import DateTime, Interval, func, literal, literal_column, type_coerce, update
+from sqlalchemy import (
+    ARRAY,
+    DateTime,
+    Interval,
+    LargeBinary,
+    column,
+    func,
+    literal,
+    literal_column,
+    type_coerce,
+    update,
+)
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.sql.dml import ReturningInsert
 from sqlmodel import col, select
@@ -117,7 +128,7 @@ class RateLimits:
             async with asyncio.timeout(_PATIENCE):
                 await self._turns.acquire()
         except TimeoutError:
-            raise Unavailable from None
+            raise Unavailable("strangers") from None
         try:
             async with self._database.autocommitting() as session:
                 yield session
@@ -145,9 +156,18 @@ async def give_back(session: AsyncSession, uses: Sequence[Use]) -> None:
 
     The rows are locked in the order in which `consume` does it, so that none waits for a ring.
     """
-    for use in uses:
-        row = update(RateLimit).where(col(RateLimit.key_hash) == use.key_hash)
-        await session.exec(row.values(arrival_at=_arrival_at - use.limit.interval))
+    hashes = literal([each.key_hash for each in uses], ARRAY(LargeBinary))
+    intervals = literal([each.limit.interval for each in uses], ARRAY(Interval))
+    columns = (column("key_hash", LargeBinary), column("interval", Interval))
+    unnest = func.unnest(hashes, intervals)
+    given = unnest.table_valued(*columns, with_ordinality="place").render_derived()
+    rows = select(col(RateLimit.key_hash), given.c.interval).join(
+        given, col(RateLimit.key_hash) == given.c.key_hash
+    )
+    locked = rows.order_by(given.c.place).with_for_update(of=RateLimit).cte("locked")
+    mine = update(RateLimit).where(col(RateLimit.key_hash) == locked.c.key_hash)
+    back = mine.values(arrival_at=_arrival_at - locked.c.interval)
+    await session.exec(back.execution_options(synchronize_session=False))
 
 
 # As SQLAlchemy's own type: SQLModel's takes whatever is added or compared for an instant too.

@@ -42,7 +42,6 @@ from app.mail.service import InvalidToken as InvalidMailToken
 from app.users.models import User
 from app.users.schemas import UserPublic
 from app.users.service import EmailTaken
-from app.web.errors import Unavailable
 from app.web.problems import problems
 from app.web.router import Router
 from app.web.session import SessionDep
@@ -55,7 +54,7 @@ router = Router(tags=["auth"])
     "/auth/signup",
     status_code=status.HTTP_201_CREATED,
     response_model=UserPublic,
-    responses=problems(EmailTaken, TooManyRequests, Unavailable),
+    responses=problems(EmailTaken, TooManyRequests),
 )
 async def sign_up(session: SessionDep, hasher: HasherDep, data: LimitedSignUp) -> User:
     """Create an account."""
@@ -65,7 +64,7 @@ async def sign_up(session: SessionDep, hasher: HasherDep, data: LimitedSignUp) -
 @router.post(
     "/auth/login",
     dependencies=[Depends(given_once)],
-    responses=problems(InvalidCredentials, SecondFactorRequired, TooManyRequests, Unavailable),
+    responses=problems(InvalidCredentials, SecondFactorRequired, TooManyRequests),
 )
 async def log_in(
     session: SessionDep,
@@ -109,7 +108,7 @@ async def end_session(session: SessionDep, login: CurrentLogin, session_id: uuid
 @router.put(
     "/users/me/password",
     status_code=status.HTTP_204_NO_CONTENT,
-    responses=problems(IncorrectPassword, RecentLoginRequired, TooManyRequests, Unavailable),
+    responses=problems(IncorrectPassword, RecentLoginRequired, TooManyRequests),
 )
 async def change_password(
     session: SessionDep,
@@ -142,7 +141,7 @@ async def request_password_reset(
     "/auth/password-reset/confirm",
     status_code=status.HTTP_204_NO_CONTENT,
     dependencies=[Depends(limit_mail_tokens)],
-    responses=problems(InvalidMailToken, TooManyRequests, Unavailable),
+    responses=problems(InvalidMailToken, TooManyRequests),
 )
 async def reset_password(session: SessionDep, hasher: HasherDep, data: PasswordReset) -> None:
     """Set the password with the code of a mail, and sign out everywhere."""

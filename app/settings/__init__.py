@@ -89,6 +89,10 @@ class Settings(BaseSettings):
     mail_worker: bool = True
     """Whether this process sends mail too; if not, `app worker` does."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_sql: bool = False
+    """Whether every statement is logged, with the time it took, and never its parameters."""
+    slow_statement: int = Field(default=1000, ge=1)
+    """Milliseconds; a statement that takes as long is logged as a warning."""
     metrics_port: int | None = Field(default=None, ge=1, le=65535)
     """Where `app run` serves metrics for Prometheus, on its own host; unset: nowhere."""
 

@@ -1,6 +1,7 @@
 """Who may call what: one table of decisions for every route that the application has."""
 
-from collections.abc import Iterator
+import re
+from collections.abc import Collection, Iterator
 from typing import Any
 from uuid import uuid4
 
@@ -19,7 +20,6 @@ from app.users.models import User
 from tests.conftest import new_client
 from tests.factories import (
     PASSWORD,
-    make_item,
     make_mail_token,
     make_superuser,
     make_token,
@@ -168,12 +168,15 @@ async def make_cast(app: FastAPI, session: AsyncSession) -> Cast:
         await sign_in(cast.clients[caller], session, user)
     cast.objects = {
         "user_id": owner.id,
-        "item_id": (await make_item(session, owner)).id,
         "session_id": await make_other_session(session, owner),
         "reset_token": await make_mail_token(session, owner, PASSWORD_RESET),
         "verification_token": await make_mail_token(session, owner, EMAIL_VERIFICATION),
         **await make_second_factors(session, owner, other),
     }
+    for name, path in find_collections(cast.objects):
+        route = f"POST {path}"
+        created = await cast.call(route, find_caller(route))
+        cast.objects[name] = created.json()["id"]
     return cast
 
 
@@ -187,6 +190,20 @@ async def make_second_factors(session: AsyncSession, owner: User, other: User) -
         "recovery_code": (await add_recovery_codes(session, owner))[0],
         "first_code": make_code(first_secret),
     }
+
+
+def find_collections(known: Collection[str]) -> Iterator[tuple[str, str]]:
+    """Find `item_id` of `/items/{item_id}` with `/items`, to which a POST adds one."""
+    paths = {route.split()[1] for route in ROUTES}
+    for path in sorted(paths):
+        if (found := re.fullmatch(r"(.*)/\{(\w+)\}", path)) and found[2] not in known:
+            yield found[2], found[1]
+
+
+def find_caller(route: str) -> str:
+    """Return the first who may call the route."""
+    decisions = zip(CALLERS, DECISIONS[route], strict=True)
+    return next(caller for caller, status in decisions if 200 <= status < 300)
 
 
 async def make_other_session(session: AsyncSession, user: User) -> object:
@@ -220,7 +237,7 @@ async def test_anothers_object_answers_like_an_unknown_one(cast: Cast) -> None:
     for route in find_decided(caller="other", status=404):
         answers = [
             await cast.call(route, "other"),
-            await cast.call(route, "other", item_id=uuid4(), session_id=uuid4()),
+            await cast.call(route, "other", **find_unknown(route)),
         ]
         anothers, unknown = (
             (answer.status_code, answer.json() | {"request_id": None}, answer.headers.keys())
@@ -244,6 +261,11 @@ async def test_every_refused_token_is_answered_alike(cast: Cast) -> None:
         answer = await cast.call(route, "anonymous")
         read_problem(answer, 401, "invalid_token")
         assert answer.headers["www-authenticate"] == 'Bearer error="invalid_token"'
+
+
+def find_unknown(route: str) -> dict[str, Any]:
+    """Name objects for the route that nobody has."""
+    return {name: uuid4() for name in re.findall(r"\{(\w+)\}", route)}
 
 
 def find_decided(caller: str, status: int) -> list[str]:

@@ -3,17 +3,16 @@
 import asyncio
 import json
 import socket
-from collections.abc import AsyncIterator, Coroutine
-from typing import Any
+from collections.abc import AsyncIterator
 
 import bcrypt
 import pytest
 from fastapi import FastAPI
 from fastapi.responses import StreamingResponse
-from httpx2 import AsyncClient, Response
+from httpx2 import AsyncClient
 from psycopg import AsyncConnection
 from pydantic import Secret
-from sqlalchemy import URL, delete, text
+from sqlalchemy import URL, delete
 from sqlmodel import col, func, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 from uvicorn import Config, Server
@@ -22,7 +21,6 @@ from app.auth.models import LoginSession, RateLimit
 from app.auth.rate_limit import PER_NETWORK, RateLimits
 from app.auth.schemas import SignUp
 from app.auth.service import sign_up
-from app.items.models import Item
 from app.mail.models import Outbox
 from app.users.models import User
 from app.users.service import EmailTaken
@@ -31,13 +29,13 @@ from tests.conftest import new_client
 from tests.factories import (
     HASHER,
     PASSWORD,
-    make_item,
     make_superuser,
     make_token,
     make_user,
     sign_in,
 )
 from tests.problems import read_problem
+from tests.races import count_waiting, race
 from tests.statements import record_statements
 
 API = "/api/v1"
@@ -55,6 +53,7 @@ async def port(live_app: FastAPI) -> AsyncIterator[int]:
         await serving
 
 
+@pytest.mark.usefixtures("_live_marbles")
 async def test_commit_precedes_the_answer(
     live_database: URL, port: int, live_session: AsyncSession
 ) -> None:
@@ -62,7 +61,7 @@ async def test_commit_precedes_the_answer(
     token = await make_token(live_session, await make_user(live_session))
     body = '{"title": "New"}'
     request = (
-        f"POST {API}/items HTTP/1.1\r\nHost: test\r\nAuthorization: Bearer {token}\r\n"
+        f"POST {API}/marbles HTTP/1.1\r\nHost: test\r\nAuthorization: Bearer {token}\r\n"
         f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n{body}"
     ).encode()
 
@@ -75,8 +74,8 @@ async def test_commit_precedes_the_answer(
                 writer.write(request)
                 head = await reader.readuntil(b"\r\n\r\n")
                 assert head.startswith(b"HTTP/1.1 201 "), head
-                item = json.loads(await reader.readuntil(b"}"))
-                read = await connection.execute("SELECT FROM item WHERE id = %s", [item["id"]])
+                marble = json.loads(await reader.readuntil(b"}"))
+                read = await connection.execute("SELECT FROM marble WHERE id = %s", [marble["id"]])
                 found += read.rowcount
         writer.close()
         await writer.wait_closed()
@@ -117,30 +116,6 @@ async def test_parallel_sign_ups_of_one_address_make_one_account(
     )
     assert [type(answer) for answer in made if answer] == [EmailTaken] * 49
     assert (await live_session.exec(select(func.count()).select_from(User))).one() == 1
-
-
-async def race(
-    app: FastAPI, session: AsyncSession, *requests: Coroutine[Any, Any, Response]
-) -> list[Response]:
-    """Let the requests run until each waits for a user's row, in this order, then all at once."""
-    await session.exec(select(User.id).with_for_update())
-    running: list[asyncio.Task[Response]] = []
-    for request in requests:
-        running.append(asyncio.create_task(request))
-        while not running[-1].done() and await count_waiting(app) < len(running):
-            pass
-    await session.commit()
-    return await asyncio.gather(*running)
-
-
-async def count_waiting(app: FastAPI) -> int:
-    waiting = text(
-        "SELECT count(*) FROM pg_stat_activity"
-        " WHERE datname = current_database() AND wait_event_type = 'Lock'"
-    )
-    async with app.state.database.new_session() as session:
-        count: int = await (await session.connection()).scalar(waiting)
-        return count
 
 
 @pytest.mark.parametrize("removes_itself", [True, False])
@@ -249,7 +224,6 @@ async def test_parallel_requests_of_a_user_who_leaves_end_cleanly(
         *(live_app, live_session),
         live_client.delete(f"{API}/users/me"),
         live_client.patch(f"{API}/users/me", json={"full_name": "Gone"}),
-        live_client.post(f"{API}/items", json={"title": "Gone"}),
         live_client.delete(f"{API}/users/me"),
     )
     assert deleted.status_code == 204
@@ -308,35 +282,6 @@ async def test_address_change_needs_a_session_that_lasts_until_it_is_asked_for(
     await live_session.commit()
     read_problem(await asking, 401, "invalid_token")
     assert list(await live_session.exec(select(Outbox.id))) == []
-
-
-async def test_parallel_deletions_of_an_item_find_it_once(
-    live_client: AsyncClient, live_session: AsyncSession
-) -> None:
-    user = await make_user(live_session)
-    path = f"{API}/items/{(await make_item(live_session, user)).id}"
-    await sign_in(live_client, live_session, user)
-    answers = await asyncio.gather(*(live_client.delete(path) for _ in range(10)))
-    assert sorted(answer.status_code for answer in answers) == [204] + [404] * 9
-
-
-async def test_deleting_a_user_loads_none_of_its_items(
-    live_client: AsyncClient, live_session: AsyncSession
-) -> None:
-    user = await make_user(live_session)
-    await sign_in(live_client, live_session, await make_superuser(live_session))
-    many = text(
-        "INSERT INTO item (id, title, owner_id)"
-        " SELECT gen_random_uuid(), 'Item', :owner FROM generate_series(1, 100000)"
-    )
-    await (await live_session.connection()).execute(many, {"owner": user.id})
-    await live_session.commit()
-    with record_statements() as statements:
-        response = await live_client.delete(f"{API}/users/{user.id}")
-    assert response.status_code == 204, response.text  # within the 5 seconds of a statement
-    assert len(statements) == 3, statements
-    assert not any("item" in each.sql for each in statements)
-    assert (await live_session.exec(select(func.count()).select_from(Item))).one() == 0
 
 
 MALFORMED_TOKENS = [

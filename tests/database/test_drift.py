@@ -22,11 +22,11 @@ def test_log_drift_names_what_the_database_has_not(
 ) -> None:
     command.upgrade(alembic_config(empty_database), "head")
     with psycopg.connect(libpq_uri(empty_database)) as connection:
-        connection.execute("ALTER TABLE item DROP COLUMN description")
+        connection.execute('ALTER TABLE "user" DROP COLUMN email_verified_at')
         connection.execute('ALTER TABLE "user" ALTER full_name SET NOT NULL')
     log_drift()
     (message,) = caplog.messages[-1:]
-    assert "add column item.description" in message
+    assert "add column user.email_verified_at" in message
     assert "modify nullable user.full_name" in message
 
 

@@ -7,13 +7,15 @@ from sqlalchemy import URL
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from app.database.url import libpq_uri
-from tests.auth.test_authorization import CALLERS, DECISIONS, ROUTES, Cast, make_cast
+from tests.auth.test_authorization import ROUTES, Cast, find_caller, make_cast
 from tests.statements import Sent, record_statements
 
+# Who is calling, the row, and what is done with it: no route of a usual domain needs more.
+USUAL = {"GET": 2, "POST": 2, "PATCH": 3, "PUT": 3, "DELETE": 3}
 # The first is that which finds out who is calling, where a route needs that.
 STATEMENTS = {
     "GET /healthz": 0,
-    "GET /readyz": 1,
+    "GET /readyz": 2,
     "GET /openapi.json": 0,
     "GET /docs": 0,
     "GET /docs/oauth2-redirect": 0,
@@ -25,8 +27,8 @@ STATEMENTS = {
     "GET /forgot-password": 0,
     "POST /forgot-password": 3,
     "POST /api/v1/auth/signup": 4,
-    "POST /api/v1/auth/login": 11,
-    "POST /api/v1/auth/login/second-factor": 17,
+    "POST /api/v1/auth/login": 9,
+    "POST /api/v1/auth/login/second-factor": 14,
     "GET /api/v1/users/me/second-factors": 3,
     "POST /api/v1/users/me/second-factors/totp": 2,
     "POST /api/v1/users/me/second-factors/totp/confirm": 15,
@@ -56,11 +58,6 @@ STATEMENTS = {
     "DELETE /api/v1/users/{user_id}": 3,
     "DELETE /api/v1/users/{user_id}/sessions": 5,
     "POST /api/v1/users/{user_id}/password-reset": 3,
-    "GET /api/v1/items": 2,
-    "POST /api/v1/items": 2,
-    "GET /api/v1/items/{item_id}": 2,
-    "PATCH /api/v1/items/{item_id}": 3,
-    "DELETE /api/v1/items/{item_id}": 3,
 }
 
 
@@ -73,11 +70,7 @@ async def call(
     cast: Cast, session: AsyncSession, route: str, query: str = "", **objects: object
 ) -> list[Sent]:
     """Call a route as the first who may; return its statements, and undo what they have done."""
-    caller = next(
-        caller
-        for caller, status in zip(CALLERS, DECISIONS[route], strict=True)
-        if 200 <= status < 300
-    )
+    caller = find_caller(route)
     connection = await session.connection()
     async with connection.begin_nested() as savepoint:
         with record_statements() as statements:
@@ -92,7 +85,14 @@ async def test_route_takes_no_more_statements_than_it_needs(
     cast: Cast, session: AsyncSession, route: str
 ) -> None:
     statements = await call(cast, session, route)
-    assert len(statements) == STATEMENTS[route], statements
+    usual = USUAL[route.split(maxsplit=1)[0]]
+    if route in STATEMENTS:
+        assert len(statements) == STATEMENTS[route], statements
+    else:
+        assert len(statements) <= usual, (
+            f'sent {len(statements)}, not {usual} at most; if it needs them, add `"{route}":'
+            f" {len(statements)},` to STATEMENTS in tests/database/test_statements.py: {statements}"
+        )
 
 
 # A foreign key without an index of its own has each deletion of what it refers to read the table.

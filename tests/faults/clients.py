@@ -76,7 +76,7 @@ class Clients:
         head += f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
         client = self.connect()
         method = "POST" if write else "GET"
-        client.sendall(f"{method} {API}/items HTTP/1.1\r\n{head}{body}".encode())
+        client.sendall(f"{method} {API}/marbles HTTP/1.1\r\n{head}{body}".encode())
         return client
 
     @contextmanager
@@ -113,7 +113,7 @@ class Clients:
 def _ask(client: httpx2.Client, title: str | None) -> int:
     try:
         if title is None:
-            return client.get(f"{API}/items?limit=5").status_code
-        return client.post(f"{API}/items", json={"title": title}).status_code
+            return client.get(f"{API}/marbles?limit=5").status_code
+        return client.post(f"{API}/marbles", json={"title": title}).status_code
     except httpx2.TransportError:
         return 0

@@ -11,6 +11,7 @@ from typing import Any
 
 import psutil
 import psycopg
+from sqlalchemy import URL
 
 from app.database.embedded.programs import call, run
 from tests.faults.network import Host, Network
@@ -29,6 +30,11 @@ class Node:
         self.folder = folder
         self.data = folder / "data"
         self.conninfo = f"host={self.data} port={host.port} user=postgres connect_timeout=5"
+
+    @property
+    def url(self) -> URL:
+        options = {"host": str(self.data), "port": str(self.host.port)}
+        return URL.create("postgresql+psycopg", "postgres", database="app", query=options)
 
     def query(self, statement: str, *values: Any, database: str = "app") -> list[Any]:
         with psycopg.connect(f"{self.conninfo} dbname={database}", autocommit=True) as connection:

@@ -79,7 +79,7 @@ def _hang_standby(scene: Scene) -> None:
 def _lock_tables(scene: Scene) -> None:
     primary = scene.cluster.primary
     with psycopg.connect(f"{primary.conninfo} dbname=app") as holder:
-        holder.execute('LOCK TABLE "user", login_session, item')
+        holder.execute('LOCK TABLE "user", login_session, marble')
         time.sleep(5)
 
 

@@ -100,7 +100,7 @@ def _judge(fault: Fault, scene: Scene, ledger: Ledger, mended: float) -> Result:
 
 
 def _count_lost(scene: Scene, ledger: Ledger) -> int:
-    query = "SELECT title FROM item WHERE title = ANY(%s)"
+    query = "SELECT title FROM marble WHERE title = ANY(%s)"
     found = {title for (title,) in scene.cluster.primary.query(query, ledger.acknowledged)}
     return len({*ledger.acknowledged} - found)
 

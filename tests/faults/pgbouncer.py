@@ -83,7 +83,7 @@ def _wait_for(port: int) -> None:
 
 def _change_type(scene: Scene) -> None:
     for length in (*range(300, 320), 255):
-        for place in ("item ALTER title", '"user" ALTER full_name'):
+        for place in ("marble ALTER title", '"user" ALTER full_name'):
             scene.cluster.primary.query(f"ALTER TABLE {place} TYPE varchar({length})")
         time.sleep(0.3)
 

@@ -13,7 +13,8 @@ import psutil
 from tests.faults.clients import Clients, Ledger
 from tests.faults.cluster import Cluster
 from tests.faults.network import Network, make_network
-from tests.servers import ROOT, Server, find_free_port, running_app
+from tests.marbles import create_tables
+from tests.servers import Server, copy_repository, find_free_port, running_app
 
 WORKERS = 2
 _GRACE = 30  # seconds that it has to end
@@ -27,7 +28,8 @@ _SETTINGS = {
 class Service:
     """`app run` on a port that stays, with settings that change."""
 
-    def __init__(self, **settings: str) -> None:
+    def __init__(self, folder: Path, **settings: str) -> None:
+        self._folder = folder
         self._settings = _SETTINGS | settings
         self._port = str(find_free_port())
         self._running = ExitStack()
@@ -40,7 +42,7 @@ class Service:
     def start(self, *options: str, **settings: str) -> None:
         options = ("--port", self._port, "--workers", str(WORKERS), *options)
         environment = self._settings | settings
-        app = running_app(*options, folder=ROOT, **environment)
+        app = running_app(*options, folder=self._folder, **environment)
         self.server = self._running.enter_context(app)
 
     def stop(self) -> int:
@@ -92,6 +94,14 @@ class Scene:
             self.complaints.append(complaint)
 
 
+def copy_with_marbles(folder: Path) -> Path:
+    """Copy the service, and give the copy the routes of `tests.marbles`."""
+    main = copy_repository(folder) / "app" / "main.py"
+    more = "from tests.marbles import with_marbles\n\ncreate_app = with_marbles(create_app)\n"
+    main.write_text(f"{main.read_text()}\n\n{more}")
+    return folder
+
+
 @contextmanager
 def running_scene(folder: Path) -> Iterator[Scene]:
     """Start it all, with a user; end it all."""
@@ -100,9 +110,11 @@ def running_scene(folder: Path) -> Iterator[Scene]:
         cluster = stack.enter_context(Cluster(network, folder).running())
         mail_port = find_free_port()
         smtp = f"smtp://127.0.0.1:{mail_port}?tls=off"
-        service = Service(DATABASE_URL=cluster.url, SMTP_URL=smtp)
+        copy = copy_with_marbles(folder / "service")
+        service = Service(copy, DATABASE_URL=cluster.url, SMTP_URL=smtp)
         service.start()
         stack.callback(service.stop)
+        create_tables(cluster.primary.url)
         scene = Scene(network, cluster, service, mail_port)
         scene.clients.sign_up("ada@example.com")
         scene.clients.sign_in("ada@example.com")

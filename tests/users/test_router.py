@@ -8,11 +8,9 @@ from sqlmodel import col, func, select, update
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from app.auth.models import LoginSession
-from app.items.models import Item
 from app.users.models import User
 from app.users.service import NO_PASSWORD
 from tests.factories import (
-    make_item,
     make_superuser,
     make_token,
     make_user,
@@ -20,6 +18,7 @@ from tests.factories import (
     reload_user,
     sign_in,
 )
+from tests.marbles import Marble, make_marble
 from tests.problems import read_problem
 
 USERS = "/api/v1/users"
@@ -107,13 +106,13 @@ async def test_delete_me_deletes_the_account_and_all_it_has(
     session: AsyncSession, user_client: AsyncClient, user: User
 ) -> None:
     other = await make_user(session)
-    await make_item(session, user)
-    kept = await make_item(session, other)
+    await make_marble(session, user)
+    kept = await make_marble(session, other)
     response = await user_client.delete(ME)
     assert response.status_code == 204, response.text
     assert response.content == b""
     assert list(await session.exec(select(User.id))) == [other.id]
-    assert list(await session.exec(select(Item.id))) == [kept.id]
+    assert list(await session.exec(select(Marble.id))) == [kept.id]
     assert list(await session.exec(select(LoginSession.id))) == []
     read_problem(await user_client.get(ME), 401, "invalid_token")
 
@@ -302,12 +301,12 @@ async def test_update_user_takes_only_a_boolean(
 async def test_delete_user_deletes_the_user_and_all_it_has(
     session: AsyncSession, superuser_client: AsyncClient, superuser: User, user: User
 ) -> None:
-    await make_item(session, user)
+    await make_marble(session, user)
     await make_token(session, user)
     response = await superuser_client.delete(f"{USERS}/{user.id}")
     assert response.status_code == 204, response.text
     assert list(await session.exec(select(User.id))) == [superuser.id]
-    assert list(await session.exec(select(Item.id))) == []
+    assert list(await session.exec(select(Marble.id))) == []
     assert list(await session.exec(select(LoginSession.user_id))) == [superuser.id]
 
 

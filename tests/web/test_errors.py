@@ -1,4 +1,7 @@
+from typing import Annotated
+
 import pytest
+from fastapi import FastAPI, Header
 from httpx2 import AsyncClient
 
 from app.web.errors import Conflict, NotFound, ServiceError
@@ -42,9 +45,19 @@ async def test_unknown_path_is_a_problem(client: AsyncClient) -> None:
     assert "canary" not in str(problem)
 
 
+async def test_validation_error_names_a_header(app: FastAPI, client: AsyncClient) -> None:
+    @app.get("/tokens")
+    async def read(x_token: Annotated[int, Header()]) -> int:
+        return x_token
+
+    answer = await client.get("/tokens", headers={"X-Token": "canary"})
+    (error,) = read_problem(answer, 422, "unprocessable_content")["errors"]
+    assert error["loc"] == ["header", "x-token"]
+
+
 async def test_trailing_slash_is_not_redirected(client: AsyncClient) -> None:
     # A redirect would be built from the Host header, which anyone can forge.
-    read_problem(await client.get("/api/v1/items/"), 404, "not_found")
+    read_problem(await client.get("/api/v1/users/"), 404, "not_found")
 
 
 async def test_unknown_method_is_a_problem(client: AsyncClient) -> None:

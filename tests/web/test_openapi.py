@@ -15,6 +15,7 @@ OPERATIONS: dict[str, dict[str, Any]] = {
     for method, operation in operations.items()
 }
 SCHEMAS: dict[str, dict[str, Any]] = DOCUMENT["components"]["schemas"]
+JSON = "application/json"
 PROBLEM = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
 
 
@@ -61,7 +62,8 @@ def test_operation_documents_its_errors_as_problems(operation: dict[str, Any]) -
     ("operation", "codes"),
     [
         ("POST /api/v1/auth/signup", {"email_taken"}),
-        ("POST /api/v1/auth/login", {"invalid_credentials"}),
+        ("POST /api/v1/auth/login", {"invalid_credentials", "unavailable", "outcome_unknown"}),
+        ("POST /api/v1/items", {"item_id_taken", "outcome_unknown"}),
         ("GET /api/v1/users/{user_id}", {"user_not_found", "superuser_required", "invalid_token"}),
         ("DELETE /api/v1/users/me", {"recent_login_required", "last_superuser"}),
         ("PUT /api/v1/users/me/password", {"incorrect_password", "recent_login_required"}),
@@ -77,7 +79,7 @@ def test_operation_names_its_own_errors(operation: str, codes: set[str]) -> None
 def test_operation_ids_are_domain_and_function() -> None:
     ids = {operation["operationId"] for operation in OPERATIONS.values()}
     assert len(ids) == len(OPERATIONS)
-    assert {"users-get_me", "items-create_item", "auth-log_in", "health-get_readiness"} <= ids
+    assert {"users-get_me", "auth-log_in", "health-get_readiness"} <= ids
 
 
 def test_every_operation_is_described() -> None:
@@ -85,13 +87,17 @@ def test_every_operation_is_described() -> None:
 
 
 def test_bodies_refuse_unknown_fields() -> None:
-    inputs = {"SignUp", "PasswordChange", "UserCreate", "UserUpdate", "UserUpdateMe"}
-    inputs |= {"ItemCreate", "ItemUpdate"}
-    assert {name for name in inputs if SCHEMAS[name].get("additionalProperties", True)} == set()
+    lax = {
+        route
+        for route, operation in OPERATIONS.items()
+        for schema in find_references(operation.get("requestBody", {}).get("content", {}).get(JSON))
+        if SCHEMAS[schema].get("additionalProperties", True)
+    }
+    assert lax == set()
 
 
 def test_public_schemas_hold_no_secret() -> None:
-    for name in ("UserPublic", "LoginSessionPublic", "ItemPublic"):
+    for name in ANSWERS:
         assert not {field for field in SCHEMAS[name]["properties"] if "hash" in field}
     assert SCHEMAS["SignUp"]["properties"]["password"]["writeOnly"]
 
@@ -127,5 +133,5 @@ def test_answers_name_their_formats(name: str) -> None:
 
 
 def test_fields_of_answers_are_described_where_their_names_do_not_tell() -> None:
-    for name, field in (("ItemPage", "next_cursor"), ("Problem", "errors")):
+    for name, field in (("UserPage", "next_cursor"), ("Problem", "errors")):
         assert SCHEMAS[name]["properties"][field]["description"]

@@ -39,8 +39,6 @@ from websockets.asyncio.client import connect
 
 from app.auth.dependencies import CurrentUser, get_current_user
 from app.database.transactions import Database
-from app.items.models import Item
-from app.items.schemas import ItemCreate, ItemPublic
 from app.main import create_app
 from app.settings import Settings
 from app.users.models import User
@@ -49,10 +47,11 @@ from app.web.protocol import Connection
 from app.web.router import Router
 from app.web.schemas import Output
 from app.web.session import DatabaseDep, SessionDep, TransactionDep
-from tests.factories import make_item, make_user, sign_in
+from tests.factories import make_user, sign_in
+from tests.marbles import Marble, MarbleCreate, MarblePublic, make_marble
 from tests.problems import read_problem
 
-Routes = APIRouter
+pytestmark = pytest.mark.usefixtures("_live_marbles")
 FAILURE = "DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = '40001'; END $$"
 
 
@@ -74,8 +73,8 @@ def router(request: pytest.FixtureRequest) -> APIRouter:
     return router
 
 
-async def count_items(session: AsyncSession) -> int:
-    count = (await session.exec(select(func.count()).select_from(Item))).one()
+async def count_marbles(session: AsyncSession) -> int:
+    count = (await session.exec(select(func.count()).select_from(Marble))).one()
     await session.commit()
     return count
 
@@ -91,10 +90,10 @@ async def work(app: FastAPI, client: AsyncClient, endpoint: Callable[..., Any]) 
 
 
 async def fail_in(session: AsyncSession, transaction: AsyncSessionTransaction, user: User) -> None:
-    """Add an item in a transaction that fails."""
+    """Add a marble in a transaction that fails."""
     with suppress(LookupError):
         async with transaction:
-            session.add(Item(title="Undone", owner_id=user.id))
+            session.add(Marble(title="Undone", owner_id=user.id))
             await session.flush()
             raise LookupError
 
@@ -122,15 +121,17 @@ async def test_what_is_assigned_to_the_user_is_written(
 async def test_relationships_load_as_documented(
     live_app: FastAPI, client: AsyncClient, live_session: AsyncSession, user: User
 ) -> None:
-    await make_item(live_session, user, title="Mine")
+    await make_marble(live_session, user, title="Mine")
 
-    async def endpoint(session: SessionDep, user: CurrentUser) -> list[str]:
-        awaited = await user.awaitable_attrs.items
-        await session.refresh(user, ["items"])
-        refreshed = user.items
+    async def endpoint(session: SessionDep, current: CurrentUser) -> list[str]:
+        user: Any = current
+        model: Any = User  # whose relationship the tests have added
+        awaited = await user.awaitable_attrs.marbles
+        await session.refresh(user, ["marbles"])
+        refreshed = user.marbles
         session.expunge_all()
-        eager = select(User).options(selectinload(User.items))  # type: ignore[arg-type]  # as SQLModel has it
-        selected = (await session.exec(eager)).one().items
+        eager: Any = select(User).options(selectinload(model.marbles))
+        selected = (await session.exec(eager)).one().marbles
         return [each.title for each in (*awaited, *refreshed, *selected)]
 
     assert await work(live_app, client, endpoint) == ["Mine"] * 3
@@ -141,7 +142,7 @@ async def test_transaction_is_the_routes_to_begin(
 ) -> None:
     async def endpoint(session: SessionDep, user: CurrentUser) -> str:
         async with session.begin():
-            session.add(Item(title="Kept", owner_id=user.id))
+            session.add(Marble(title="Kept", owner_id=user.id))
         await fail_in(session, session.begin(), user)
         options = {"isolation_level": "SERIALIZABLE"}
         connection = await session.connection(execution_options=options)
@@ -149,18 +150,18 @@ async def test_transaction_is_the_routes_to_begin(
         return level
 
     assert await work(live_app, client, endpoint) == "serializable"
-    assert list(await live_session.exec(select(Item.title))) == ["Kept"]
+    assert list(await live_session.exec(select(Marble.title))) == ["Kept"]
 
 
 async def test_savepoints_deletion_and_run_sync_work(
     live_app: FastAPI, client: AsyncClient, live_session: AsyncSession, user: User
 ) -> None:
-    await make_item(live_session, user)
+    await make_marble(live_session, user)
 
     async def endpoint(session: SessionDep, user: CurrentUser) -> int:
         await fail_in(session, session.begin_nested(), user)
         count: int = await session.run_sync(
-            lambda sync: sync.scalar(select(func.count()).select_from(Item))  # type: ignore[arg-type, return-value]
+            lambda sync: sync.scalar(select(func.count()).select_from(Marble))  # type: ignore[arg-type, return-value]
         )
         await session.delete(user)
         return count
@@ -177,10 +178,10 @@ async def test_events_of_sqlalchemy_are_heard(live_app: FastAPI, client: AsyncCl
 
     async def endpoint(session: SessionDep, user: CurrentUser) -> None:
         event.listen(session.sync_session, "before_flush", lambda *about: hear(*about[:2]))
-        session.add(Item(title="New", owner_id=user.id))
+        session.add(Marble(title="New", owner_id=user.id))
 
     await work(live_app, client, endpoint)
-    assert heard == ["Item"]
+    assert heard == ["Marble"]
 
 
 async def test_engine_is_transactional(live_app: FastAPI, live_session: AsyncSession) -> None:
@@ -197,18 +198,18 @@ async def test_engine_is_transactional(live_app: FastAPI, live_session: AsyncSes
 async def test_commit_and_refresh_as_in_the_tutorial(
     live_app: FastAPI, client: AsyncClient, live_session: AsyncSession, router: APIRouter
 ) -> None:
-    @router.post("/work", response_model=ItemPublic)
-    async def endpoint(session: SessionDep, user: CurrentUser, data: ItemCreate) -> Item:
-        item = Item.model_validate(data, update={"owner_id": user.id})
-        session.add(item)
+    @router.post("/work", response_model=MarblePublic)
+    async def endpoint(session: SessionDep, user: CurrentUser, data: MarbleCreate) -> Marble:
+        marble = Marble.model_validate(data, update={"owner_id": user.id})
+        session.add(marble)
         await session.commit()
-        await session.refresh(item)
-        return item
+        await session.refresh(marble)
+        return marble
 
     live_app.include_router(router)
     answer = await client.post("/work", json={"title": "New"})
     assert answer.json()["title"] == "New"
-    assert await count_items(live_session) == 1
+    assert await count_marbles(live_session) == 1
 
 
 async def test_what_was_committed_is_not_done_again(
@@ -216,7 +217,7 @@ async def test_what_was_committed_is_not_done_again(
 ) -> None:
     @live_app.post("/work")
     async def endpoint(session: SessionDep, user: CurrentUser) -> None:
-        session.add(Item(title="Once", owner_id=user.id))
+        session.add(Marble(title="Once", owner_id=user.id))
         await session.commit()
         connection = await session.connection()
         await connection.execute(
@@ -224,7 +225,7 @@ async def test_what_was_committed_is_not_done_again(
         )
 
     read_problem(await client.post("/work"), 503, "unavailable")
-    assert await count_items(live_session) == 1
+    assert await count_marbles(live_session) == 1
 
 
 async def test_foreign_key_violation_is_a_conflict_tried_once(
@@ -239,14 +240,14 @@ async def test_foreign_key_violation_is_a_conflict_tried_once(
     @router.post("/work")
     async def endpoint(session: SessionDep) -> None:
         tries.append(session)
-        session.add(Item(title="Nobody's", owner_id=uuid.uuid4()))
+        session.add(Marble(title="Nobody's", owner_id=uuid.uuid4()))
 
     live_app.include_router(router)
     answer = await client.post("/work")
     read_problem(answer, 409, "conflict")
     assert "unexpected_error" not in capsys.readouterr().err
     assert len(tries) == 1
-    assert await count_items(live_session) == 0
+    assert await count_marbles(live_session) == 0
 
 
 # A GET
@@ -257,30 +258,30 @@ def get(app: FastAPI, endpoint: Callable[..., Any]) -> None:
 
 
 async def add_at_the_end(session: SessionDep, user: CurrentUser) -> None:
-    session.add(Item(title="New", owner_id=user.id))
+    session.add(Marble(title="New", owner_id=user.id))
 
 
 async def flush_and_refuse(session: SessionDep, user: CurrentUser) -> None:
-    session.add(Item(title="New", owner_id=user.id))
+    session.add(Marble(title="New", owner_id=user.id))
     await session.flush()
     raise HTTPException(409)
 
 
 async def update_by_statement(session: SessionDep, _: CurrentUser) -> None:
-    await (await session.connection()).execute(text("UPDATE item SET title = 'New'"))
+    await (await session.connection()).execute(text("UPDATE marble SET title = 'New'"))
 
 
 async def lock(session: SessionDep, _: CurrentUser) -> None:
-    await session.exec(select(Item).with_for_update())
+    await session.exec(select(Marble).with_for_update())
 
 
 async def open_savepoint(session: SessionDep, _: CurrentUser) -> None:
     async with session.begin_nested():
-        await session.exec(select(Item))
+        await session.exec(select(Marble))
 
 
 async def stream(session: SessionDep, _: CurrentUser) -> None:
-    await session.stream_scalars(select(Item))
+    await session.stream_scalars(select(Marble))
 
 
 async def set_locally(session: SessionDep, _: CurrentUser) -> None:
@@ -304,26 +305,26 @@ async def test_get_that_does_not_only_read_is_told_what_to_do(
     get(live_app, endpoint)
     read_problem(await client.get("/work"), 500, "internal_server_error")
     assert "TransactionDep" in capsys.readouterr().err
-    assert await count_items(live_session) == 0
+    assert await count_marbles(live_session) == 0
 
 
 async def test_get_can_ask_for_a_transaction(
     live_app: FastAPI, client: AsyncClient, live_session: AsyncSession, user: User
 ) -> None:
-    await make_item(live_session, user, title="Old")
+    await make_marble(live_session, user, title="Old")
 
     @live_app.get("/work")
     async def endpoint(session: TransactionDep, _: CurrentUser) -> list[str]:
         connection = await session.connection()
         await connection.execute(text("SET LOCAL lock_timeout = 1"))
-        found = [each.title async for each in await session.stream_scalars(select(Item))]
+        found = [each.title async for each in await session.stream_scalars(select(Marble))]
         async with session.begin_nested():
-            (item,) = await session.exec(select(Item).with_for_update())
-        item.title = "New"
+            (marble,) = await session.exec(select(Marble).with_for_update())
+        marble.title = "New"
         return [*found, str(await connection.scalar(text("SHOW lock_timeout")))]
 
     assert (await client.get("/work")).json() == ["Old", "1ms"]
-    assert list(await live_session.exec(select(Item.title))) == ["New"]
+    assert list(await live_session.exec(select(Marble.title))) == ["New"]
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
@@ -351,21 +352,21 @@ async def test_session_lasts_as_long_as_a_stream(
     user: User,
     router: APIRouter,
 ) -> None:
-    await make_item(live_session, user, title="Mine")
+    await make_marble(live_session, user, title="Mine")
 
     @router.get("/response")
     async def respond(session: SessionDep, user: CurrentUser) -> StreamingResponse:
         async def read() -> AsyncIterator[str]:
             yield "owner,title\n"
-            for item in await session.exec(select(Item).where(Item.owner_id == user.id)):
-                yield f"{user.email},{item.title}\n"
+            for marble in await session.exec(select(Marble).where(Marble.owner_id == user.id)):
+                yield f"{user.email},{marble.title}\n"
 
         return StreamingResponse(read(), media_type="text/csv")
 
     @router.get("/generator", response_class=StreamingResponse)
     async def generate(session: SessionDep) -> AsyncIterator[str]:
-        for item in await session.exec(select(Item)):
-            yield item.title
+        for marble in await session.exec(select(Marble)):
+            yield marble.title
 
     live_app.include_router(router)
     rows = [*csv.DictReader((await client.get("/response")).text.splitlines())]
@@ -381,8 +382,8 @@ async def test_background_task_runs_after_the_commit(
 
     async def look(database: Database, user_id: uuid.UUID) -> None:
         async def add(session: AsyncSession) -> None:
-            seen.append((await session.exec(select(func.count()).select_from(Item))).one())
-            session.add(Item(title="By the task", owner_id=user_id))
+            seen.append((await session.exec(select(func.count()).select_from(Marble))).one())
+            session.add(Marble(title="By the task", owner_id=user_id))
 
         await database.transact(add)
 
@@ -390,12 +391,12 @@ async def test_background_task_runs_after_the_commit(
     async def endpoint(
         session: SessionDep, user: CurrentUser, database: DatabaseDep, tasks: BackgroundTasks
     ) -> None:
-        session.add(Item(title="By the route", owner_id=user.id))
+        session.add(Marble(title="By the route", owner_id=user.id))
         tasks.add_task(look, database, user.id)
 
     await client.post("/work")
     assert seen == [1]
-    assert await count_items(live_session) == 2
+    assert await count_marbles(live_session) == 2
 
 
 async def test_dependency_uses_the_session_after_its_yield(
@@ -403,11 +404,11 @@ async def test_dependency_uses_the_session_after_its_yield(
 ) -> None:
     async def note(session: SessionDep, user: CurrentUser) -> AsyncIterator[None]:
         yield
-        session.add(Item(title="Afterwards", owner_id=user.id))
+        session.add(Marble(title="Afterwards", owner_id=user.id))
 
     live_app.post("/work", dependencies=[Depends(note)])(lambda: None)
     assert (await client.post("/work")).status_code == 200
-    assert list(await live_session.exec(select(Item.title))) == ["Afterwards"]
+    assert list(await live_session.exec(select(Marble.title))) == ["Afterwards"]
 
 
 async def test_websocket_has_the_session_on_a_real_server(
@@ -421,9 +422,9 @@ async def test_websocket_has_the_session_on_a_real_server(
     async def endpoint(websocket: WebSocket, session: SessionDep) -> None:
         await websocket.accept()
         title = await websocket.receive_text()
-        session.add(Item(title=title, owner_id=user.id))
+        session.add(Marble(title=title, owner_id=user.id))
         await session.commit()
-        await websocket.send_text(str(await count_items(session)))
+        await websocket.send_text(str(await count_marbles(session)))
         await websocket.close()
 
     server = uvicorn.Server(uvicorn.Config(app, port=0, http=Connection, log_config=None))
@@ -573,7 +574,7 @@ async def test_overrides_mounts_heads_and_middleware(
     assert (await client.head("/plain")).headers["x-own"] == "head"
     assert (await client.head("/mounted/hello")).status_code == 200
     del client.headers["Authorization"]
-    assert (await client.get("/api/v1/items")).json() == {"data": [], "next_cursor": None}
+    assert (await client.get("/api/v1/marbles")).json() == {"data": [], "next_cursor": None}
 
 
 # Answers
@@ -622,7 +623,7 @@ class Deleted(BaseModel):
     deleted: bool
 
 
-class ItemWithOwner(ItemPublic):
+class MarbleWithOwner(MarblePublic):
     owner: UserPublic | Deleted
 
 
@@ -643,22 +644,22 @@ class Summary(Output):
 async def test_response_models_of_all_kinds(
     live_app: FastAPI, client: AsyncClient, live_session: AsyncSession, user: User
 ) -> None:
-    await make_item(live_session, user, title="Mine")
+    await make_marble(live_session, user, title="Mine")
 
-    @live_app.get("/nested", response_model=list[ItemWithOwner])
+    @live_app.get("/nested", response_model=list[MarbleWithOwner])
     async def nested(session: SessionDep) -> Any:
-        return (await session.exec(select(Item).options(selectinload(col(Item.owner))))).all()  # type: ignore[arg-type]
+        return (await session.exec(select(Marble).options(selectinload(col(Marble.owner))))).all()  # type: ignore[arg-type]
 
     @live_app.get("/summary", response_model=Summary)
     async def summary(user: CurrentUser) -> User:
         return user
 
-    @live_app.get("/union", response_model=ItemPublic | UserPublic)
+    @live_app.get("/union", response_model=MarblePublic | UserPublic)
     async def union(user: CurrentUser) -> User:
         return user
 
-    (item,) = (await client.get("/nested")).json()
-    assert item["owner"].keys() == UserPublic.model_fields.keys()
+    (marble,) = (await client.get("/nested")).json()
+    assert marble["owner"].keys() == UserPublic.model_fields.keys()
     assert (await client.get("/summary")).json() == {
         "name": f"{user.full_name}".upper(),
         "note": "none",

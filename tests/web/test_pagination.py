@@ -9,13 +9,13 @@ from sqlalchemy import text
 from sqlmodel import col, update
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from app.items.models import Item
 from app.users.models import User
 from app.web.pagination import Cursor, Position
-from tests.factories import make_item
+from tests.marbles import Marble, make_marble
 from tests.problems import read_problem
 
-ITEMS = "/api/v1/items"
+MARBLES = "/api/v1/marbles"
+pytestmark = pytest.mark.usefixtures("_marbles")
 POSITION = Position(datetime(2026, 11, 21, 7, 0, 0, 123456, tzinfo=UTC), uuid.UUID(int=4711))
 
 
@@ -24,10 +24,10 @@ async def read_pages(client: AsyncClient, **query: str | int) -> list[list[str]]
     pages: list[list[str]] = []
     cursor: dict[str, str | int] = {}
     while len(pages) < 10:
-        response = await client.get(ITEMS, params=query | cursor)
+        response = await client.get(MARBLES, params=query | cursor)
         assert response.status_code == 200, response.text
         page = response.json()
-        pages.append([item["id"] for item in page["data"]])
+        pages.append([marble["id"] for marble in page["data"]])
         if page["next_cursor"] is None:
             return pages
         cursor = {"cursor": page["next_cursor"]}
@@ -53,34 +53,34 @@ async def test_pages_hold_every_row_once_in_order(
     session: AsyncSession, user_client: AsyncClient, user: User, limit: int, sizes: list[int]
 ) -> None:
     # All but one have the same created_at: that of the test's one transaction.
-    items = [await make_item(session, user) for _ in range(5)]
-    oldest = update(Item).where(col(Item.id) == items[0].id)
+    marbles = [await make_marble(session, user) for _ in range(5)]
+    oldest = update(Marble).where(col(Marble.id) == marbles[0].id)
     await session.exec(oldest.values(created_at=text("created_at - interval '1 microsecond'")))
     await session.commit()
     pages = await read_pages(user_client, limit=limit)
     assert [len(page) for page in pages] == sizes
-    newest = sorted((str(item.id) for item in items[1:]), reverse=True)
-    assert [*chain(*pages)] == [*newest, str(items[0].id)]
+    newest = sorted((str(marble.id) for marble in marbles[1:]), reverse=True)
+    assert [*chain(*pages)] == [*newest, str(marbles[0].id)]
 
 
 async def test_page_is_not_shifted_by_a_new_row(
     session: AsyncSession, user_client: AsyncClient, user: User
 ) -> None:
-    items = [await make_item(session, user) for _ in range(3)]
-    await session.exec(update(Item).values(created_at=text("created_at - interval '1 day'")))
+    marbles = [await make_marble(session, user) for _ in range(3)]
+    await session.exec(update(Marble).values(created_at=text("created_at - interval '1 day'")))
     await session.commit()
-    first = (await user_client.get(ITEMS, params={"limit": 2})).json()
-    await make_item(session, user)
-    rest = await user_client.get(ITEMS, params={"limit": 2, "cursor": first["next_cursor"]})
-    seen = {item["id"] for item in [*first["data"], *rest.json()["data"]]}
-    assert seen == {str(item.id) for item in items}
+    first = (await user_client.get(MARBLES, params={"limit": 2})).json()
+    await make_marble(session, user)
+    rest = await user_client.get(MARBLES, params={"limit": 2, "cursor": first["next_cursor"]})
+    seen = {marble["id"] for marble in [*first["data"], *rest.json()["data"]]}
+    assert seen == {str(marble.id) for marble in marbles}
 
 
 async def test_pages_of_a_search_hold_only_what_is_found(
     session: AsyncSession, user_client: AsyncClient, user: User
 ) -> None:
-    found = {str((await make_item(session, user, title=f"Blue {n}")).id) for n in range(3)}
-    await make_item(session, user, title="Red")
+    found = {str((await make_marble(session, user, title=f"Blue {n}")).id) for n in range(3)}
+    await make_marble(session, user, title="Red")
     pages = await read_pages(user_client, limit=2, search="blue")
     assert [len(page) for page in pages] == [2, 1]
     assert set(chain(*pages)) == found
@@ -89,7 +89,7 @@ async def test_pages_of_a_search_hold_only_what_is_found(
 async def test_page_has_fifty_rows_unless_told(
     session: AsyncSession, user_client: AsyncClient, user: User
 ) -> None:
-    session.add_all([Item(title="Many", owner_id=user.id) for _ in range(51)])
+    session.add_all([Marble(title="Many", owner_id=user.id) for _ in range(51)])
     await session.commit()
     assert [len(page) for page in await read_pages(user_client)] == [50, 1]
 
@@ -122,7 +122,7 @@ async def test_page_has_fifty_rows_unless_told(
 async def test_page_refuses_an_invalid_query(
     superuser_client: AsyncClient, query: str, field: str
 ) -> None:
-    for path in (ITEMS, "/api/v1/users"):
+    for path in (MARBLES, "/api/v1/users"):
         answer = await superuser_client.get(f"{path}?{query}")
         problem = read_problem(answer, 422, "unprocessable_content")
         assert [error["loc"] for error in problem["errors"]] == [["query", field]]
@@ -131,7 +131,9 @@ async def test_page_refuses_an_invalid_query(
 
 @pytest.mark.parametrize("query", ["search=%ff", "search=%ed%a0%80", "%ff=1", "search=%c3"])
 async def test_page_refuses_a_query_that_is_not_utf8(user_client: AsyncClient, query: str) -> None:
-    problem = read_problem(await user_client.get(f"{ITEMS}?{query}"), 422, "unprocessable_content")
+    problem = read_problem(
+        await user_client.get(f"{MARBLES}?{query}"), 422, "unprocessable_content"
+    )
     assert problem["errors"] == [
         {"loc": ["query"], "msg": "The query is not UTF-8", "type": "unicode"}
     ]
@@ -139,5 +141,5 @@ async def test_page_refuses_a_query_that_is_not_utf8(user_client: AsyncClient, q
 
 async def test_page_takes_any_text_as_search(user_client: AsyncClient) -> None:
     for search in ("Zoë 👩‍👩‍👧", "' OR 1=1 --", "%", "\\", "a" * 255):
-        response = await user_client.get(ITEMS, params={"search": search})
+        response = await user_client.get(MARBLES, params={"search": search})
         assert response.status_code == 200, response.text

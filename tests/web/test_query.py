@@ -4,13 +4,14 @@ from httpx2 import AsyncClient
 from tests.problems import read_problem
 
 API = "/api/v1"
+pytestmark = pytest.mark.usefixtures("_marbles")
 
 
 @pytest.mark.parametrize(
     ("query", "name"),
     [("limit=1&limit=2", "limit"), ("limit=1&limit=1", "limit"), ("search=a&search=", "search")],
 )
-@pytest.mark.parametrize("path", ["/users", "/items"])
+@pytest.mark.parametrize("path", ["/users", "/marbles"])
 async def test_parameter_is_given_once(
     superuser_client: AsyncClient, path: str, query: str, name: str
 ) -> None:

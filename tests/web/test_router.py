@@ -5,12 +5,12 @@ from httpx2 import AsyncClient
 from sqlmodel import func, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from app.items.models import Item
 from app.users.models import User
-from tests.factories import make_item
+from tests.marbles import Marble, make_marble
 from tests.problems import read_problem
 
-ITEMS = "/api/v1/items"
+MARBLES = "/api/v1/marbles"
+pytestmark = pytest.mark.usefixtures("_marbles")
 
 
 @pytest.mark.parametrize(
@@ -51,21 +51,21 @@ ITEMS = "/api/v1/items"
 async def test_strict_request_refuses_what_is_no_valid_body(
     session: AsyncSession, user_client: AsyncClient, user: User, content: bytes
 ) -> None:
-    item = await make_item(session, user, title="Kept")
+    marble = await make_marble(session, user, title="Kept")
     headers = {"Content-Type": "application/json"}
-    for method, path in (("POST", ITEMS), ("PATCH", f"{ITEMS}/{item.id}")):
+    for method, path in (("POST", MARBLES), ("PATCH", f"{MARBLES}/{marble.id}")):
         answer = await user_client.request(method, path, content=content, headers=headers)
         read_problem(answer, 422, "unprocessable_content")
         assert "canary" not in answer.text
         assert answer.text.isprintable()
-    await session.refresh(item)
-    assert (item.title, item.description) == ("Kept", None)
-    assert (await session.exec(select(func.count()).select_from(Item))).one() == 1
+    await session.refresh(marble)
+    assert (marble.title, marble.description) == ("Kept", None)
+    assert (await session.exec(select(func.count()).select_from(Marble))).one() == 1
 
 
 async def test_hundred_thousand_nested_brackets_are_too_large(user_client: AsyncClient) -> None:
     headers = {"Content-Type": "application/json"}
-    answer = await user_client.post(ITEMS, content=b"[" * 100_000, headers=headers)
+    answer = await user_client.post(MARBLES, content=b"[" * 100_000, headers=headers)
     read_problem(answer, 413, "content_too_large")
 
 
@@ -78,7 +78,7 @@ async def test_body_of_another_type_is_refused(
     user_client: AsyncClient, method: str, content_type: str | None
 ) -> None:
     headers = {} if content_type is None else {"Content-Type": content_type}
-    path = ITEMS if method == "POST" else f"{ITEMS}/{uuid4()}"
+    path = MARBLES if method == "POST" else f"{MARBLES}/{uuid4()}"
     answer = await user_client.request(method, path, content=b'{"title": "A"}', headers=headers)
     read_problem(answer, 415, "unsupported_media_type")
     assert answer.headers["accept"] == "application/json"
@@ -87,7 +87,7 @@ async def test_body_of_another_type_is_refused(
 @pytest.mark.parametrize("content_type", ["Application/JSON ; a=b", "application/merge-patch+json"])
 async def test_body_of_any_json_type_is_taken(user_client: AsyncClient, content_type: str) -> None:
     headers = {"Content-Type": content_type}
-    answer = await user_client.post(ITEMS, content=b'{"title": "A"}', headers=headers)
+    answer = await user_client.post(MARBLES, content=b'{"title": "A"}', headers=headers)
     assert answer.status_code == 201, answer.text
 
 
@@ -108,7 +108,7 @@ async def test_route_without_a_body_ignores_the_type(user_client: AsyncClient) -
 async def test_strict_request_takes_all_of_unicode(user_client: AsyncClient) -> None:
     headers = {"Content-Type": "application/json; charset=utf-8"}
     content = '{"title": "\\ud83d\\udc69 Zoë"}'.encode()
-    response = await user_client.post(ITEMS, content=content, headers=headers)
+    response = await user_client.post(MARBLES, content=content, headers=headers)
     assert response.json()["title"] == "👩 Zoë"
 
 

@@ -28,11 +28,11 @@ def test_check_port_refuses_an_address_that_is_not_here() -> None:
 
 def test_serve_reloads_and_ends_with_its_parent(empty_database: URL, tmp_path: Path) -> None:
     copy = copy_repository(tmp_path)
-    models = copy / "app" / "items" / "models.py"
+    models = copy / "app" / "users" / "models.py"
     field = "    color: str | None = Field(default=None, max_length=20)\n"
     with running_app("--reload", folder=copy, DATABASE_URL=libpq_uri(empty_database)) as server:
-        models.write_text(models.read_text().replace("    title: ", f"{field}    title: "))
-        server.wait_for(r"models are ahead of the database \(add column item\.color\)")
+        models.write_text(models.read_text().replace("    full_name: ", f"{field}    full_name: "))
+        server.wait_for(r"models are ahead of the database \(add column user\.color\)")
         children = psutil.Process(server.process.pid).children(recursive=True)
         server.process.kill()
         assert not psutil.wait_procs(children, timeout=30)[1]

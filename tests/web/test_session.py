@@ -17,11 +17,11 @@ from starlette.middleware import Middleware
 from starlette.types import Message
 
 from app.database.transactions import Database
-from app.items.models import Item
 from app.users.models import User
 from app.web.router import Router
 from app.web.session import DatabaseDep, SessionDep, TransactionDep, get_session
 from tests.factories import make_user
+from tests.marbles import Marble
 from tests.problems import read_problem
 
 FAILURE = "DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = '40001'; END $$"
@@ -39,8 +39,8 @@ def router(request: pytest.FixtureRequest) -> APIRouter:
     return router
 
 
-async def count_items(session: AsyncSession) -> int:
-    count = (await session.exec(select(func.count()).select_from(Item))).one()
+async def count_marbles(session: AsyncSession) -> int:
+    count = (await session.exec(select(func.count()).select_from(Marble))).one()
     await session.commit()
     return count
 
@@ -58,16 +58,16 @@ async def test_generator_that_writes_is_left_to_itself(
 ) -> None:
     @router.post("/events", response_class=EventSourceResponse)
     async def endpoint(session: SessionDep) -> AsyncIterable[ServerSentEvent]:
-        session.add(Item(title="First", owner_id=user.id))
+        session.add(Marble(title="First", owner_id=user.id))
         await session.commit()
         yield ServerSentEvent(data="first")
-        session.add(Item(title="Second", owner_id=user.id))
+        session.add(Marble(title="Second", owner_id=user.id))
 
     live_app.include_router(router)
     for _ in range(5):
         answer = await live_client.post("/events")
         assert (answer.status_code, answer.text.count("data:")) == (200, 1)
-    assert await count_items(live_session) == 10
+    assert await count_marbles(live_session) == 10
 
 
 async def test_repetition_leaks_no_connection_of_a_dependency(
@@ -96,7 +96,7 @@ async def test_what_another_session_has_committed_is_not_done_again(
     live_app: FastAPI, live_client: AsyncClient, live_session: AsyncSession, user: User, way: str
 ) -> None:
     async def add(session: AsyncSession) -> None:
-        session.add(Item(title="Once", owner_id=user.id))
+        session.add(Marble(title="Once", owner_id=user.id))
 
     @live_app.post("/work")
     async def endpoint(session: SessionDep, database: DatabaseDep) -> None:
@@ -109,42 +109,42 @@ async def test_what_another_session_has_committed_is_not_done_again(
         else:
             async with database.engine.begin() as connection:
                 values = {"title": "Once", "owner_id": user.id, "id": user.id}
-                await connection.execute(Item.__table__.insert(), values)  # type: ignore[attr-defined]  # SQLModel's
+                await connection.execute(Marble.__table__.insert(), values)  # type: ignore[attr-defined]  # SQLModel's
         await fail(session)
 
     read_problem(await live_client.post("/work"), 503, "unavailable")
-    assert await count_items(live_session) == 1
+    assert await count_marbles(live_session) == 1
 
 
 async def test_session_of_a_middleware_is_the_routes(
     live_app: FastAPI, live_client: AsyncClient, live_session: AsyncSession, user: User
 ) -> None:
-    class AddItem:
+    class AddMarble:
         def __init__(self, app: Any) -> None:
             self.app = app
 
         async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
             if scope["type"] == "http":
                 session = await get_session(Request(scope))
-                session.add(Item(title="By the middleware", owner_id=user.id))
+                session.add(Marble(title="By the middleware", owner_id=user.id))
                 await session.flush()
             await self.app(scope, receive, send)
 
-    live_app.user_middleware.append(Middleware(AddItem))  # within ours
+    live_app.user_middleware.append(Middleware(AddMarble))  # within ours
 
     @live_app.post("/work")
     async def endpoint(session: SessionDep) -> int:
-        return (await session.exec(select(func.count()).select_from(Item))).one()
+        return (await session.exec(select(func.count()).select_from(Marble))).one()
 
     assert (await live_client.post("/work")).json() == 1
-    assert await count_items(live_session) == 1
+    assert await count_marbles(live_session) == 1
 
 
 async def test_transaction_dep_keeps_the_transaction_that_there_is(
     live_app: FastAPI, live_client: AsyncClient, live_session: AsyncSession, user: User
 ) -> None:
     async def add(session: SessionDep) -> None:
-        session.add(Item(title="Undone", owner_id=user.id))
+        session.add(Marble(title="Undone", owner_id=user.id))
         await session.flush()
 
     @live_app.post("/work", dependencies=[Depends(add)])
@@ -153,7 +153,7 @@ async def test_transaction_dep_keeps_the_transaction_that_there_is(
         raise HTTPException(409)
 
     read_problem(await live_client.post("/work"), 409, "conflict")
-    assert await count_items(live_session) == 0
+    assert await count_marbles(live_session) == 0
 
 
 async def test_what_was_refused_is_undone(
@@ -165,20 +165,20 @@ async def test_what_was_refused_is_undone(
 ) -> None:
     @router.post("/raise/{status}")
     async def raise_it(session: SessionDep, status: int) -> None:
-        session.add(Item(title="Undone", owner_id=user.id))
+        session.add(Marble(title="Undone", owner_id=user.id))
         await session.flush()
         raise HTTPException(status)
 
     @router.post("/return/{status}")
     async def return_it(session: SessionDep, status: int) -> Response:
-        session.add(Item(title="Undone", owner_id=user.id))
+        session.add(Marble(title="Undone", owner_id=user.id))
         return PlainTextResponse("no", status)
 
     live_app.include_router(router)
     for path, count in (("raise/303", 0), ("raise/409", 0), ("return/409", 0), ("return/303", 1)):
         answer = await live_client.post(f"/{path}")
         assert answer.status_code == int(path.partition("/")[2])
-        assert await count_items(live_session) == count, path
+        assert await count_marbles(live_session) == count, path
 
 
 async def test_commit_that_fails_runs_no_background_task(
@@ -209,7 +209,7 @@ async def test_stream_that_is_broken_off_is_undone(
     @live_app.post("/work")
     async def endpoint(session: SessionDep) -> StreamingResponse:
         async def write() -> AsyncIterator[str]:
-            session.add(Item(title="Half", owner_id=user.id))
+            session.add(Marble(title="Half", owner_id=user.id))
             await session.flush()
             yield "begun"
             begun.set()
@@ -234,7 +234,7 @@ async def test_stream_that_is_broken_off_is_undone(
         "asgi": {"version": "3.0", "spec_version": "2.3"},
     }
     await live_app(scope, receive, send)
-    assert await count_items(live_session) == 0
+    assert await count_marbles(live_session) == 0
     database: Database = live_app.state.database
     assert database.connections_in_use == 0
 
@@ -257,11 +257,11 @@ async def test_refusal_without_a_body_has_none(
         ("/* r */ SELECT 1", True),
         ("-- c\nSELECT 1", True),
         ("SELECT 'for update'", True),
-        ("UPDATE item AS i SET title = 'x'", False),
-        ("UPDATE ONLY item SET title = 'x'", False),
-        ("EXPLAIN ANALYZE UPDATE item i SET title = 'x'", False),
+        ("UPDATE marble AS m SET title = 'x'", False),
+        ("UPDATE ONLY marble SET title = 'x'", False),
+        ("EXPLAIN ANALYZE UPDATE marble m SET title = 'x'", False),
         ("SELECT 1 AS a INTO made", False),
-        ("WITH d AS (DELETE FROM item RETURNING id) SELECT 1", False),
+        ("WITH d AS (DELETE FROM marble RETURNING id) SELECT 1", False),
         ("DO $$ BEGIN END $$", False),
     ],
 )
