@@ -5,10 +5,12 @@ from collections.abc import AsyncIterator
 from ipaddress import ip_address
 from typing import Annotated, ClassVar
 
-from fastapi import Depends, Request
+from fastapi import Depends, Form, Request
 from fastapi.security import OAuth2PasswordBearer
 from structlog.contextvars import bind_contextvars
 
+from app.auth.gate import Gate
+from app.auth.login import Attempt
 from app.auth.passwords import PasswordHasher
 from app.auth.rate_limit import (
     MAIL_TOKENS_PER_NETWORK,
@@ -17,7 +19,7 @@ from app.auth.rate_limit import (
     RateLimits,
     find_mailbox,
 )
-from app.auth.schemas import SignUp
+from app.auth.schemas import LoginForm, SignUp
 from app.auth.service import Client, Login, RecentLoginRequired, authenticate
 from app.users.models import User
 from app.web.errors import Forbidden, Unauthenticated
@@ -40,13 +42,25 @@ class SuperuserRequired(Forbidden):
 _scheme = OAuth2PasswordBearer(tokenUrl="/api/v1/auth/login", auto_error=False)
 
 
-async def get_current_login(
+async def get_any_login(
     request: Request, session: SessionDep, token: Annotated[str | None, Depends(_scheme)]
 ) -> Login:
+    """Return the caller's login even where the gate lets it do nothing else."""
     if token is None:
         raise NotAuthenticated
     login = await authenticate(session, await get_database(request), token)
     bind_contextvars(user_id=str(login.user.id), session_id=str(login.session_id))
+    return login
+
+
+AnyLogin = Annotated[Login, Depends(get_any_login)]
+
+
+async def get_current_login(
+    request: Request, session: SessionDep, token: Annotated[str | None, Depends(_scheme)]
+) -> Login:
+    login = await get_any_login(request, session, token)
+    (await get_gate(request)).admit(login)
     return login
 
 
@@ -65,7 +79,7 @@ async def find_current_login(
 ) -> Login | None:
     """Return the caller's login, if there is one, for a route that is open to anyone."""
     try:
-        return await get_current_login(request, session, token)
+        return await get_any_login(request, session, token)
     except Unauthenticated:
         return None
 
@@ -80,6 +94,13 @@ async def get_recent_login(login: CurrentLogin) -> Login:
 
 
 RecentLogin = Annotated[Login, Depends(get_recent_login)]
+
+
+async def get_recent_any_login(login: AnyLogin) -> Login:
+    return await get_recent_login(login)
+
+
+RecentAnyLogin = Annotated[Login, Depends(get_recent_any_login)]
 
 
 async def get_superuser(user: CurrentUser) -> User:
@@ -107,6 +128,14 @@ async def get_limits(request: Request) -> AsyncIterator[RateLimits]:
 LimitsDep = Annotated[RateLimits, Depends(get_limits)]
 
 
+async def get_gate(request: Request) -> Gate:
+    gate: Gate = request.app.state.gate
+    return gate
+
+
+GateDep = Annotated[Gate, Depends(get_gate)]
+
+
 async def get_client(request: Request) -> Client:
     """Return where a request comes from, as the database can keep it: a header may be anything."""
     user_agent = _CONTROL_CHARACTERS.sub(" ", request.headers.get("user-agent", "")[:255])
@@ -122,6 +151,13 @@ def _find_address(request: Request) -> str | None:
 
 
 ClientDep = Annotated[Client, Depends(get_client)]
+
+
+async def get_attempt(client: ClientDep, form: Annotated[LoginForm, Form()]) -> Attempt:
+    return Attempt(form, client)
+
+
+AttemptDep = Annotated[Attempt, Depends(get_attempt)]
 
 
 async def limit_sign_up(

@@ -34,6 +34,7 @@ class FoundLogin(NamedTuple):
     session_id: uuid.UUID
     is_recent: bool
     is_use_due: bool
+    is_strong: bool
 
 
 async def find_login(database: Database, token_hash: bytes) -> FoundLogin | None:
@@ -50,10 +51,10 @@ async def find_login(database: Database, token_hash: bytes) -> FoundLogin | None
             row = (await connection.execute(_statement(), values)).one_or_none()
     if row is None:
         return None
-    session_id, is_recent, is_use_due, *columns = row
+    session_id, is_recent, is_use_due, is_strong, *columns = row
     user = User(**dict(zip(_attributes(), columns, strict=True)))
     make_transient_to_detached(user)
-    return FoundLogin(user, session_id, is_recent, is_use_due)
+    return FoundLogin(user, session_id, is_recent, is_use_due, is_strong)
 
 
 async def _send(driver: AsyncConnection[Any], values: dict[str, Any]) -> Sequence[Any] | None:
@@ -84,6 +85,7 @@ def _statement() -> Select[*tuple[Any, ...]]:
         LoginSession.id,
         col(LoginSession.authenticated_at) > func.now() - RECENT,
         IS_USE_DUE,
+        LoginSession.is_strong,
         *(getattr(User, name) for name in _attributes()),
     ]
     return (

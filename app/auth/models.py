@@ -3,7 +3,7 @@
 import uuid
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, and_, func
+from sqlalchemy import ColumnElement, and_, func, text
 from sqlmodel import Field, SQLModel, col
 
 from app.database.tables import NOW
@@ -26,6 +26,8 @@ class LoginSession(SQLModel, table=True):
     expires_at: datetime = Field(index=True)
     address: str | None = Field(default=None, max_length=45)
     user_agent: str | None = Field(default=None, max_length=255)
+    # Whether more than a password was asked.
+    is_strong: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
 
 
 def is_live() -> ColumnElement[bool]:

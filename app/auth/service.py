@@ -10,9 +10,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from http import HTTPStatus
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
-from sqlalchemy import case, delete, func, insert, update
+from sqlalchemy import (
+    ColumnElement,
+    String,
+    case,
+    delete,
+    false,
+    func,
+    insert,
+    literal,
+    not_,
+    update,
+)
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 from sqlmodel.sql.expression import SelectOfScalar
@@ -74,6 +85,8 @@ class Login:
     user: User
     session_id: uuid.UUID
     is_recent: bool
+    is_strong: bool
+    """Whether more than a password was asked."""
 
 
 async def sign_up(session: AsyncSession, hasher: PasswordHasher, data: SignUp) -> User:
@@ -100,18 +113,43 @@ async def lock_session(session: AsyncSession, session_id: uuid.UUID) -> bool:
     return (await session.exec(mine.with_for_update(key_share=True))).first() is not None
 
 
-async def start_session(session: AsyncSession, user_id: uuid.UUID, client: Client) -> TokenPublic:
+async def start_session(
+    session: AsyncSession, user_id: uuid.UUID, client: Client, *, is_strong: bool = False
+) -> TokenPublic:
     """Add a login session, and end those that are one too many."""
+    token = await start_session_unless(session, false(), user_id, client, is_strong=is_strong)
+    if token is None:
+        raise InvalidToken  # the user has been deleted
+    return token
+
+
+async def start_session_unless(
+    session: AsyncSession,
+    is_closed: ColumnElement[bool],
+    user_id: uuid.UUID,
+    client: Client,
+    *,
+    is_strong: bool = False,
+) -> TokenPublic | None:
+    """Do so unless the condition holds of the user; judged by the same statement, it cannot change.
+
+    Whoever changes what it is about locks the user too.
+    """
     token = new_token("ust")
-    new = insert(LoginSession).values(
-        id=uuid.uuid4(),
-        user_id=user_id,
-        token_hash=hash_token(token),
-        expires_at=func.now() + LIFETIME,
-        **client._asdict(),
-    )
+    values: dict[str, ColumnElement[Any]] = {
+        "id": literal(uuid.uuid4()),
+        "user_id": literal(user_id),
+        "token_hash": literal(hash_token(token)),
+        "expires_at": func.now() + LIFETIME,
+        "is_strong": literal(is_strong),
+        **{name: literal(value, String) for name, value in client._asdict().items()},
+    }
+    row = select(*values.values()).where(User.id == user_id, not_(is_closed))
+    new = insert(LoginSession).from_select([*values], row)
     started = await session.exec(new.returning(col(LoginSession.id), col(LoginSession.expires_at)))
-    session_id, expires_at = started.one()
+    if (found := started.one_or_none()) is None:
+        return None
+    session_id, expires_at = found
     bind_contextvars(session_id=str(session_id))
     surplus = _find_surplus(user_id, newest=session_id)
     await session.exec(delete(LoginSession).where(col(LoginSession.id).in_(surplus)))
@@ -151,7 +189,8 @@ async def authenticate(session: AsyncSession, database: Database, token: str) ->
         used = update(LoginSession).where(col(LoginSession.id) == found.session_id, IS_USE_DUE)
         async with database.connect() as connection:
             await connection.execute(used.values(last_used_at=func.now()))
-    return Login(attach(session, found.user), found.session_id, found.is_recent)
+    user = attach(session, found.user)
+    return Login(user, found.session_id, found.is_recent, found.is_strong)
 
 
 async def change_password(

@@ -9,7 +9,7 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.encoders import jsonable_encoder
 from fastapi.exceptions import RequestValidationError
-from pydantic import MISSING
+from pydantic import MISSING, ConfigDict
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.exceptions import HTTPException
@@ -41,20 +41,34 @@ class Problem(Output):
     errors: list[FieldError] | MISSING = MISSING
     """The fields that are wrong; only with status 422."""
 
+    model_config = ConfigDict(extra="allow")  # extension members (RFC 9457, section 3.2)
+
 
 def problems(*errors: type[ServiceError]) -> dict[int | str, dict[str, Any]]:
     """Document the errors of a route for OpenAPI, as its `responses`."""
     texts: dict[int | str, list[str]] = {}
+    members: dict[int | str, dict[str, Any]] = {}
     for error in errors:
         text = f"`{error.code()}`: {(error.__doc__ or '').strip()}"
         texts.setdefault(error.status.value, []).append(text)
-    return {status: problem_response("\n\n".join(lines)) for status, lines in texts.items()}
+        if error.extension:
+            of_status = members.setdefault(error.status.value, {})
+            of_status |= error.extension.model_json_schema()["properties"]
+    return {
+        status: problem_response("\n\n".join(lines), members.get(status))
+        for status, lines in texts.items()
+    }
 
 
-def problem_response(description: str) -> dict[str, Any]:
-    """Document one status, with the schema `Problem`."""
-    content = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
-    return {"description": description, "content": content}
+def problem_response(description: str, members: dict[str, Any] | None = None) -> dict[str, Any]:
+    """Document one status, with the schema `Problem` and the members that it may have besides."""
+    schema: dict[str, Any] = {"$ref": "#/components/schemas/Problem"}
+    if members:
+        schema = {"allOf": [schema, {"type": "object", "properties": members}]}
+    return {
+        "description": description,
+        "content": {"application/problem+json": {"schema": schema}},
+    }
 
 
 def install_error_handlers(app: FastAPI) -> None:
@@ -78,7 +92,8 @@ async def _service_error(request: Request, error: ServiceError) -> Response:
     headers = dict(error.headers)
     if error.retry_after is not None:
         headers["Retry-After"] = str(error.retry_after)
-    return _respond(request, error.status, str(error), code=error.code(), headers=headers)
+    members = {**error.members, "code": error.code()}
+    return _respond(request, error.status, str(error), headers, **members)
 
 
 async def _validation_error(request: Request, error: RequestValidationError) -> Response:

@@ -30,6 +30,13 @@ from tests.factories import (
     sign_in,
 )
 from tests.problems import read_problem
+from tests.second_factors.factories import (
+    add_recovery_codes,
+    add_totp,
+    make_challenge,
+    make_code,
+    make_reset_token,
+)
 from tests.values import make_value
 
 # The statuses for: anonymous, the object's owner, another user, a superuser.
@@ -48,6 +55,16 @@ DECISIONS = {
     "POST /forgot-password": (200, 200, 200, 200),
     "POST /api/v1/auth/signup": (201, 201, 201, 201),
     "POST /api/v1/auth/login": (200, 200, 200, 200),
+    "POST /api/v1/auth/login/second-factor": (200, 200, 200, 200),
+    "GET /api/v1/users/me/second-factors": (401, 200, 200, 200),
+    "POST /api/v1/users/me/second-factors/totp": (401, 409, 201, 201),
+    "POST /api/v1/users/me/second-factors/totp/confirm": (401, 400, 200, 400),
+    "DELETE /api/v1/users/me/second-factors/totp": (401, 204, 404, 404),
+    "POST /api/v1/users/me/second-factors/recovery-codes": (401, 200, 409, 409),
+    "POST /api/v1/users/{user_id}/second-factor-reset": (401, 403, 403, 202),
+    "POST /api/v1/auth/second-factor-reset/confirm": (204, 204, 204, 204),
+    "GET /reset-second-factors": (200, 200, 200, 200),
+    "POST /reset-second-factors": (200, 200, 200, 200),
     "POST /api/v1/auth/logout": (401, 204, 204, 204),
     "GET /api/v1/auth/sessions": (401, 200, 200, 200),
     "DELETE /api/v1/auth/sessions": (401, 204, 204, 204),
@@ -83,7 +100,13 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /confirm-email": {"data": {"token": "{verification_token}"}},
     "POST /forgot-password": {"data": {"email": "owner@example.com"}},
     "POST /api/v1/auth/signup": {"json": make_account("new@example.com")},
-    "POST /api/v1/auth/login": {"data": {"username": "owner@example.com", "password": PASSWORD}},
+    "POST /api/v1/auth/login": {"data": {"username": "other@example.com", "password": PASSWORD}},
+    "POST /api/v1/auth/login/second-factor": {
+        "json": {"challenge": "{challenge}", "code": "{recovery_code}"}
+    },
+    "POST /api/v1/auth/second-factor-reset/confirm": {"json": {"token": "{factor_reset_token}"}},
+    "POST /reset-second-factors": {"data": {"token": "{factor_reset_token}"}},
+    "POST /api/v1/users/me/second-factors/totp/confirm": {"json": {"code": "{first_code}"}},
     "POST /api/v1/auth/password-reset": {"json": {"email": "owner@example.com"}},
     "POST /api/v1/auth/password-reset/confirm": {
         "json": {"token": "{reset_token}", "new_password": f"new {PASSWORD}"}
@@ -164,7 +187,8 @@ async def cast(app: FastAPI, session: AsyncSession) -> Cast:
 
 async def make_cast(app: FastAPI, session: AsyncSession) -> Cast:
     owner = await make_user(session, email="owner@example.com")
-    callers = {"owner": owner, "other": await make_user(session)}
+    other = await make_user(session, email="other@example.com")
+    callers = {"owner": owner, "other": other}
     callers["superuser"] = await make_superuser(session)
     await make_superuser(session)  # who may stay when a superuser leaves
     cast = Cast()
@@ -176,12 +200,25 @@ async def make_cast(app: FastAPI, session: AsyncSession) -> Cast:
         "session_id": await make_other_session(session, owner),
         "reset_token": await make_mail_token(session, owner, PASSWORD_RESET),
         "verification_token": await make_mail_token(session, owner, EMAIL_VERIFICATION),
+        **await make_second_factors(session, owner, other),
     }
     for name, path in find_collections(cast.objects):
         route = f"POST {path}"
         created = await cast.call(route, find_caller(route))
         cast.objects[name] = created.json()["id"]
     return cast
+
+
+async def make_second_factors(session: AsyncSession, owner: User, other: User) -> dict[str, str]:
+    """Give one user an app and recovery codes, and let the other set up an app just now."""
+    await add_totp(session, owner)
+    first_secret = await add_totp(session, other, is_confirmed=False)
+    return {
+        "factor_reset_token": await make_reset_token(session, owner),
+        "challenge": await make_challenge(session, owner),
+        "recovery_code": (await add_recovery_codes(session, owner))[0],
+        "first_code": make_code(first_secret),
+    }
 
 
 def find_collections(known: Collection[str]) -> Iterator[tuple[str, str]]:

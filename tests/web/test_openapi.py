@@ -55,7 +55,11 @@ def test_operation_documents_its_errors_as_problems(operation: dict[str, Any]) -
     assert ("401" in errors) >= ("security" in operation)
     assert ("413" in errors) == ("415" in errors) == ("requestBody" in operation)
     for answer in errors.values():
-        assert answer["content"] == PROBLEM
+        content = answer["content"]
+        schema = content["application/problem+json"]["schema"]
+        if "allOf" in schema:  # a problem with members of its own
+            content = {"application/problem+json": {"schema": schema["allOf"][0]}}
+        assert content == PROBLEM
         assert answer["description"]
 
 
