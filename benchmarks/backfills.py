@@ -82,7 +82,7 @@ class Case:
         """
         (self.folder / "loaded").unlink(missing_ok=True)
         start = time.monotonic()
-        command = ["nice", sys.executable, "-m", "alembic", "upgrade", "head"]
+        command = [sys.executable, "-m", "alembic", "upgrade", "head"]
         with subprocess.Popen(command, cwd=self.folder, stderr=subprocess.DEVNULL) as process:  # noqa: S603  # ours
             while not (self.folder / "loaded").exists() and process.poll() is None:
                 time.sleep(0.001)
