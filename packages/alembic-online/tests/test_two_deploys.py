@@ -8,8 +8,6 @@ from project import Project
 
 PAGE = Path(__file__).parents[1] / "README.md"
 HEADER = """
-import uuid
-
 import sqlalchemy as sa
 from alembic import op
 
