@@ -44,7 +44,7 @@ def review_added_column(context: MigrationContext, op: ops.AddColumnOp, answers:
             answers.refuse(_needs_value(subject, column))
         return
     if is_constant(column.server_default):
-        _check_value(context, subject, column, answers, filled=filling is not None)
+        check_value(context, subject, column, answers, filled=filling is not None)
     else:
         _ask_to_rewrite(context, op, subject, answers)
 
@@ -75,10 +75,10 @@ def review_defaults(context: MigrationContext, upgrade: ops.UpgradeOps, answers:
             continue
         for column in columns:
             subject = label(op.schema, op.table_name, column.name)
-            _check_value(context, subject, column, answers)
+            check_value(context, subject, column, answers)
 
 
-def _check_value(
+def check_value(
     context: MigrationContext,
     subject: str,
     column: sa.Column[Any],
