@@ -29,8 +29,8 @@ Without it, in revisions that block nobody:
 NUMBER_LATER = f"{BACK_FILL}; it can become an Identity then, which goes on after its values"
 COMPUTE_ELSEWHERE = """\
 Without it (a column cannot be made a generated one later), compute the value in queries, or with
-    persisted=False (PostgreSQL 18), or keep a plain column by a trigger ("Two deploys" of the
-    README has the recipe)"""
+    persisted=False (PostgreSQL 18), or keep a plain column: op.bridge_columns keeps it by a
+    trigger, op.backfill fills it"""
 
 
 def review_added_column(context: MigrationContext, op: ops.AddColumnOp, answers: Answers) -> None:
