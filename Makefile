@@ -50,10 +50,11 @@ run: setup ## Migrate the database and serve it on http://HOST:PORT, with reload
 test: setup ## Run the tests on a throw-away database
 	@.venv/bin/pytest --numprocesses auto --maxprocesses 8
 
-check: setup ## All that CI runs: format, lint, types, and the tests with coverage
+check: setup ## All that CI runs: format, lint, types, new revisions, and the tests with coverage
 	.venv/bin/ruff format --check
 	.venv/bin/ruff check
 	.venv/bin/mypy
+	.venv/bin/python -m alembic_online.lint
 	.venv/bin/python -m pip check
 	.venv/bin/pytest --numprocesses auto --maxprocesses 8 --cov --cov-report=term
 
@@ -78,6 +79,7 @@ bench-compare: setup ## Show two results of `make bench`: make bench-compare A=o
 
 bench-migrations: setup ## Compare upgrades under load with stock Alembic's
 	@.venv/bin/python -m benchmarks.migrations
+	@.venv/bin/python -m benchmarks.backfills
 
 lock: setup ## Write the lock files from pyproject.toml: make lock UPGRADE=--upgrade takes the newest
 	$(COMPILE) pyproject.toml -o requirements.txt

@@ -9,7 +9,7 @@ from upgrade.processes import run_killed
 
 # What stands in the tables, in a form that can be compared.
 ROWS = """
-    SELECT md5(string_agg(row_to_json({table})::text, ',' ORDER BY id)) FROM {table}
+    SELECT md5(string_agg(to_jsonb({table})::text, ',' ORDER BY id)) FROM {table}
 """.replace(":", "\\:")
 
 

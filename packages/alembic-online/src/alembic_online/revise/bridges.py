@@ -1,12 +1,10 @@
-"""How bridges and back-fills are written into a revision."""
+"""How bridges are written into a revision."""
 
 from collections.abc import Iterator
 
 from alembic.autogenerate import renderers
 from alembic.autogenerate.api import AutogenContext
 
-from alembic_online.revise.rendering import escape_colons
-from alembic_online.upgrade.backfill import BackfillOp
 from alembic_online.upgrade.bridges import (
     BridgeColumnsOp,
     BridgeTableOp,
@@ -20,13 +18,6 @@ from alembic_online.upgrade.bridges import (
 def _render_require(_: AutogenContext, op: RequireFilledOp) -> str:
     names = map(repr, (op.table_name, op.column_name))
     return _call("require_filled", *names, repr(op.source), *_schema(op.schema))
-
-
-@renderers.dispatch_for(BackfillOp)
-def _render_backfill(_: AutogenContext, op: BackfillOp) -> str:
-    values = ", ".join(f"{name!r}: {_text(value)}" for name, value in op.values.items())
-    where = [] if op.where is None else [f"where={_text(op.where)}"]
-    return _call("backfill", repr(op.table_name), f"{{{values}}}", *where, *_schema(op.schema))
 
 
 @renderers.dispatch_for(BridgeColumnsOp)
@@ -57,10 +48,6 @@ def _render_drop_table(_: AutogenContext, op: DropTableBridgeOp) -> str:
 
 def _call(name: str, *arguments: str) -> str:
     return f"op.{name}({', '.join(arguments)})"
-
-
-def _text(clause: object) -> str:
-    return f"sa.text({escape_colons(str(getattr(clause, 'text', clause)))!r})"
 
 
 def _schema(schema: str | None) -> Iterator[str]:

@@ -74,16 +74,20 @@ class BackfillOp(ops.MigrateOperation):
     def table(self) -> sa.TableClause:
         return sa.table(self.table_name, *map(sa.column, self.values), schema=self.schema)
 
-    def update(self, *conditions: sa.ColumnElement[bool]) -> sa.Update:
+    def update(self, *conditions: sa.ColumnElement[bool] | sa.TextClause) -> sa.Update:
         """Return the UPDATE of the rows that are wanted and that the conditions hold for."""
         # Whoever writes `a OR b` means the whole of it.
         wanted = [] if self.where is None else [Grouping(self.where)]
         return sa.update(self.table).values(self.values).where(*conditions, *wanted)
 
-    def sql(self) -> str:
+    def sql(self, *conditions: sa.ColumnElement[bool] | sa.TextClause) -> str:
         """Write the UPDATE out, values and all, for PostgreSQL itself."""
         dialect = postgresql.dialect(paramstyle="named")  # type: ignore[no-untyped-call]  # not typed there
-        return str(self.update().compile(dialect=dialect, compile_kwargs={"literal_binds": True}))
+        return str(
+            self.update(*conditions).compile(
+                dialect=dialect, compile_kwargs={"literal_binds": True}
+            )
+        )
 
     def _check(self) -> None:
         if not self.values:
@@ -99,7 +103,7 @@ class BackfillOp(ops.MigrateOperation):
             raise self.refusal(f"batch={self.batch!r}: it is a number of rows, 1 or more")
         for name in ("pause", "max_lag", "max_transaction"):
             seconds = getattr(self, name)
-            if seconds is not None and not seconds >= 0:
+            if seconds is not None and not (isinstance(seconds, int | float) and seconds >= 0):
                 raise self.refusal(f"{name}={seconds!r}: it is a number of seconds, 0 or more")
 
     def refusal(self, reason: str) -> CommandError:

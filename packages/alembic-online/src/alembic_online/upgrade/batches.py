@@ -17,9 +17,11 @@ from alembic_online.upgrade.journal import Journal, Progress
 from alembic_online.upgrade.keys import Key, find_key
 from alembic_online.upgrade.pace import LOCKED_SECONDS, Pace
 from alembic_online.upgrade.patience import Patience, is_busy
+from alembic_online.upgrade.procedures import write_procedure
 from alembic_online.upgrade.refusal import RowsRefuseError, is_of_rows
 from alembic_online.upgrade.report import Report
 from alembic_online.upgrade.step import LOCK_TIMEOUT, Step
+from alembic_online.upgrade.throttle import Throttle
 
 # The walk is along the key, whatever the planner thinks of its statistics.
 _SETTINGS = sa.text("""
@@ -31,12 +33,16 @@ _FEW = 10  # a tenth of the rows changes what the planner should know
 
 def backfill(step: Step, operation: BackfillOp) -> None:
     journal = step.run.journal
-    if journal is None or step.quoted(operation.table) in step.run.created:
+    if step.is_new(operation.table):
         update_at_once(step.operations, operation)
         return
+    if journal is None:
+        write_procedure(step, operation)
+        return
     key = _checked_key(step, operation)
+    throttle = Throttle(step.connection, operation)
     with step.outside_transaction():
-        done = _Walk(step, operation, key, journal).go()
+        done = _Walk(step, operation, key, journal, throttle).go()
         if done.changed * _FEW > done.seen:
             with step.unhurried(f"analyzing {operation.table_name}"):
                 step.execute(f"ANALYZE {step.quoted(operation.table)}")
@@ -59,8 +65,11 @@ def _checked_key(step: Step, operation: BackfillOp) -> Key:
 class _Walk:
     """One run of a back-fill, from where the last one stopped."""
 
-    def __init__(self, step: Step, operation: BackfillOp, key: Key, journal: Journal) -> None:
+    def __init__(
+        self, step: Step, operation: BackfillOp, key: Key, journal: Journal, throttle: Throttle
+    ) -> None:
         self._step, self._operation, self._key, self._journal = step, operation, key, journal
+        self._throttle = throttle
         self._connection = step.connection
         self._progress = journal.progress_of(operation)
         self._pace, self._patience = Pace(operation.batch), Patience()
@@ -75,6 +84,7 @@ class _Walk:
     def _advance(self) -> bool:
         """Fill the next batch; if it can't be had, a smaller one will be tried."""
         before = self._progress
+        self._throttle.wait()
         try:
             self._progress = self._fill()
         except DBAPIError as error:
@@ -93,18 +103,13 @@ class _Walk:
             end = self._connection.execute(self._next(self._pace.size)).first()
             if end is None:
                 return self._progress
+            place = replace(self._progress, after=tuple(end[1:]), seen=self._progress.seen + end[0])
+            self._journal.record(place)  # first, so that the rows are locked no longer than need be
             start = time.monotonic()
-            update = self._operation.update(*self._beyond(), self._key.up_to(tuple(end[1:])))
+            update = self._operation.update(*self._beyond(), self._key.up_to(place.after))
             changed = self._connection.execute(update).rowcount
-            progress = replace(
-                self._progress,
-                after=tuple(end[1:]),
-                seen=self._progress.seen + end[0],
-                changed=self._progress.changed + changed,
-            )
-            self._journal.record(progress)
         self._pace.adapt(time.monotonic() - start)
-        return progress
+        return replace(place, changed=place.changed + changed)
 
     def _settle(self) -> None:
         # Who waits for one row alone keeps no other from anybody.

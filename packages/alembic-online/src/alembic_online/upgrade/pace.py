@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 LOCKED_SECONDS = 0.02  # how long those may wait who want a row of a batch
-_FIRST = 500
+FIRST_ROWS = 500
 
 
 @dataclass
@@ -13,7 +13,7 @@ class Pace:
     searching: bool = False  # for a row that cannot be filled: never faster again
 
     def __post_init__(self) -> None:
-        self.size = min(self.most, _FIRST)
+        self.size = min(self.most, FIRST_ROWS)
 
     def adapt(self, seconds: float) -> None:
         """Take more or fewer rows, after a batch that held its locks for so long."""
