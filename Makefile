@@ -23,8 +23,8 @@ COMPILE = .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --g
 unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME
 export UV_CUSTOM_COMPILE_COMMAND = make lock
 
-.PHONY: help setup run test check format revision rebase-revision migrate bench bench-compare \
-	bench-migrations lock audit compose-check fault-check client client-check
+.PHONY: help setup run test check format revision rebase-revision migrate rehearse bench \
+	bench-compare bench-migrations lock audit compose-check fault-check client client-check
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' Makefile
@@ -69,6 +69,9 @@ rebase-revision: setup ## Put the newer of two branches of revisions on top of t
 
 migrate: setup ## Upgrade the database to the newest revision
 	@.venv/bin/alembic upgrade head
+
+rehearse: setup ## Try pending revisions on a copy: make rehearse URL=postgresql://... SERVER=...
+	@.venv/bin/python migration/rehearse.py "$(URL)" "$(SERVER)"
 
 bench: setup ## Compare what a request costs with a bare FastAPI application: make bench ARGS="--help"
 	@.venv/bin/python -m benchmarks.service $(ARGS)
