@@ -57,6 +57,19 @@ def test_create_index_is_concurrent(project: Project, statements: list[str]) -> 
     assert project.scalar("SELECT to_regclass('ix_pet_age')") is None
 
 
+@pytest.mark.parametrize("alter", ["", ", use_alter=True"])
+def test_column_with_a_key_to_its_own_table(
+    project: Project, statements: list[str], alter: str
+) -> None:
+    key = f'sa.ForeignKey("pet.id", name="fk_pet_mother_id"{alter})'
+    column = f'op.add_column("pet", sa.Column("mother_id", sa.Integer, {key}))'
+    upgrade(project, column, 'op.drop_column("pet", "mother_id")')
+    assert matching(statements, "VALIDATE CONSTRAINT fk_pet_mother_id")
+    project.execute("UPDATE pet SET mother_id = 1")
+    project.downgrade()
+    project.upgrade()
+
+
 def test_unique_is_made_of_a_concurrent_index(project: Project, statements: list[str]) -> None:
     drop = 'op.drop_constraint("uq_account_email", "account", type_="unique")'
     upgrade(project, UNIQUE, drop)
