@@ -131,7 +131,7 @@ def make_body(route: str, objects: dict[str, Any]) -> dict[str, Any]:
     def fill(value: Any) -> Any:
         if callable(value):
             return value(next(_numbers))
-        return objects[value[1:-1]] if is_name(value) else value
+        return str(objects[value[1:-1]]) if is_name(value) else value
 
     return {
         kind: {name: fill(value) for name, value in fields.items()}
