@@ -3,6 +3,7 @@
 
 HOST ?= 127.0.0.1
 PORT ?= 8000
+FROM ?= template/main
 # The first Python that is new enough, not as a virtual environment on the path has it, which would
 # be removed under its feet. `make setup PYTHON=python3.13` chooses another.
 PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
@@ -15,6 +16,9 @@ COUNT = while read -r word rest; do case "$$word" in \
 	Collecting|Processing) n=$$((n + 1)); test -t 1 && printf '\r%d of %d packages' $$n $$all ;; \
 	Installing) test -t 1 && echo; echo "Unpacking $$n packages" ;; \
 	status) test "$$rest" = 0 || exit "$$rest" ;; esac; done
+# An environment of the same Python is kept, and pip installs the difference: something may run in it.
+VERSION = -c 'import sys; print(sys.version)'
+SAME = test "$$(.venv/bin/python $(VERSION) 2>/dev/null)" = "$$("$(PYTHON)" $(VERSION))"
 # The package of this repository has no hash: it is installed apart, from its folder.
 COMPILE = .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-package alembic-online $(UPGRADE)
@@ -23,8 +27,9 @@ COMPILE = .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --g
 unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME
 export UV_CUSTOM_COMPILE_COMMAND = make lock
 
-.PHONY: help setup run test check format domain revision rebase-revision migrate bench \
-	bench-compare bench-migrations lock audit compose-check fault-check client client-check
+.PHONY: help setup run test check format domain revision rebase-revision migrate lock audit mine update \
+	client client-check
+.PHONY: bench bench-compare bench-migrations compose-check fault-check mine-check
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' Makefile
@@ -35,8 +40,8 @@ setup: .venv/ready ## Create .venv with the locked packages
 # pip is not to look for others: it would find the newer release of one, which has no hash there.
 .venv/ready: requirements-dev.txt packages/alembic-online/pyproject.toml
 	$(if $(PYTHON),,$(error Python 3.11 or newer is needed, as python3 or with PYTHON=/path/to/python))
-	@echo "Installing the locked packages into .venv; this happens once, and takes a minute or two"
-	@"$(PYTHON)" -m venv --clear .venv
+	@echo "Installing the locked packages into .venv; the first time takes a minute or two"
+	@$(SAME) || "$(PYTHON)" -m venv --clear .venv
 	@{ PYTHONUNBUFFERED=1 $(PIP) --progress-bar off --no-compile --no-deps --require-hashes \
 		-r requirements-dev.txt; echo "status $$?"; } \
 	| { n=0 all=$$(grep -c '^[a-zA-Z0-9].*==' requirements-dev.txt); $(COUNT); }
@@ -47,8 +52,8 @@ run: setup ## Migrate the database and serve it on http://HOST:PORT, with reload
 	@echo "Starting PostgreSQL unless DATABASE_URL names one, and migrating"
 	@.venv/bin/app run --reload --host "$(HOST)" --port "$(PORT)"
 
-test: setup ## Run the tests on a throw-away database
-	@.venv/bin/pytest --numprocesses auto --maxprocesses 8
+test: setup ## Run the tests on a throw-away database; ARGS=--fixtures lists what they are given
+	@.venv/bin/pytest --numprocesses auto --maxprocesses 8 $(ARGS)
 
 check: setup ## All that CI runs: format, lint, types, and the tests with coverage
 	.venv/bin/ruff format --check
@@ -103,3 +108,19 @@ client: setup ## Write a TypeScript client of the API into client/build; needs N
 
 client-check: setup ## Try that client in Node and in a browser; skips where there is no npm
 	@.venv/bin/python -m tests.client
+
+mine: setup ## Make this clone your own project: make mine NAME="Acme Notes" WITHOUT="items pages"
+	@.venv/bin/python -m template mine --name "$(if $(findstring command,$(origin NAME)),$$NAME)" \
+		--slug "$$SLUG" --without "$$WITHOUT" $(if $(YES),--yes)
+	@$(PIP) --quiet --no-deps --no-build-isolation --editable . && touch .venv/ready
+
+mine-check: setup ## Try that with each feature left out, and what follows; takes an hour
+	@.venv/bin/python -m tests.template $(ARGUMENTS)
+
+update: setup ## Take what is new in the template, on a branch: make update FROM=template/main
+	@test -f .template.toml || { echo "make update: this is the template itself: git pull"; exit 1; }
+	@git remote get-url template >/dev/null 2>&1 \
+		|| { echo "make update: say where it is: git remote add template URL"; exit 1; }
+	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && git fetch --quiet template \
+		&& git archive "$(FROM)" template | tar -x -C "$$folder" \
+		&& PYTHONPATH="$$folder" .venv/bin/python -m template update "$(FROM)"

@@ -68,7 +68,7 @@ class PasswordHasher:
     def require_place(self) -> None:
         """Raise `Unavailable` if a password would be refused now, before anything else is done."""
         if self._places == 0:
-            raise Unavailable
+            raise Unavailable("passwords")
 
     async def _verify(
         self,

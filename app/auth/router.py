@@ -2,16 +2,18 @@
 
 import uuid
 from collections.abc import Sequence
-from typing import Annotated
 
-from fastapi import Depends, Form, Response, status
+from fastapi import Depends, Response, status
 
 from app.auth import login as signing_in
 from app.auth import recovery, service
 from app.auth.dependencies import (
+    AnyLogin,
+    AttemptDep,
     ClientDep,
     CurrentLogin,
     CurrentUser,
+    GateDep,
     HasherDep,
     LimitedSignUp,
     LimitsDep,
@@ -19,12 +21,12 @@ from app.auth.dependencies import (
     RecentLogin,
     limit_mail_tokens,
 )
+from app.auth.gate import SecondFactorRequired
 from app.auth.login import InvalidCredentials
 from app.auth.rate_limit import TooManyRequests
 from app.auth.schemas import (
     EmailChange,
     EmailConfirmation,
-    LoginForm,
     LoginSessionPublic,
     PasswordChange,
     PasswordReset,
@@ -40,7 +42,6 @@ from app.mail.service import InvalidToken as InvalidMailToken
 from app.users.models import User
 from app.users.schemas import UserPublic
 from app.users.service import EmailTaken
-from app.web.errors import Unavailable
 from app.web.problems import problems
 from app.web.router import Router
 from app.web.session import SessionDep
@@ -53,7 +54,7 @@ router = Router(tags=["auth"])
     "/auth/signup",
     status_code=status.HTTP_201_CREATED,
     response_model=UserPublic,
-    responses=problems(EmailTaken, TooManyRequests, Unavailable),
+    responses=problems(EmailTaken, TooManyRequests),
 )
 async def sign_up(session: SessionDep, hasher: HasherDep, data: LimitedSignUp) -> User:
     """Create an account."""
@@ -63,21 +64,21 @@ async def sign_up(session: SessionDep, hasher: HasherDep, data: LimitedSignUp) -
 @router.post(
     "/auth/login",
     dependencies=[Depends(given_once)],
-    responses=problems(InvalidCredentials, TooManyRequests, Unavailable),
+    responses=problems(InvalidCredentials, SecondFactorRequired, TooManyRequests),
 )
 async def log_in(
     session: SessionDep,
     hasher: HasherDep,
     limits: LimitsDep,
-    client: ClientDep,
-    form: Annotated[LoginForm, Form()],
+    gate: GateDep,
+    attempt: AttemptDep,
 ) -> TokenPublic:
     """Trade an e-mail address and a password for an access token."""
-    return await signing_in.log_in(session, hasher, limits, form, client)
+    return await signing_in.log_in(session, hasher, limits, gate, attempt)
 
 
 @router.post("/auth/logout", status_code=status.HTTP_204_NO_CONTENT)
-async def log_out(session: SessionDep, login: CurrentLogin) -> None:
+async def log_out(session: SessionDep, login: AnyLogin) -> None:
     """End the login session of this access token."""
     await service.log_out(session, login)
 
@@ -107,7 +108,7 @@ async def end_session(session: SessionDep, login: CurrentLogin, session_id: uuid
 @router.put(
     "/users/me/password",
     status_code=status.HTTP_204_NO_CONTENT,
-    responses=problems(IncorrectPassword, RecentLoginRequired, TooManyRequests, Unavailable),
+    responses=problems(IncorrectPassword, RecentLoginRequired, TooManyRequests),
 )
 async def change_password(
     session: SessionDep,
@@ -140,7 +141,7 @@ async def request_password_reset(
     "/auth/password-reset/confirm",
     status_code=status.HTTP_204_NO_CONTENT,
     dependencies=[Depends(limit_mail_tokens)],
-    responses=problems(InvalidMailToken, TooManyRequests, Unavailable),
+    responses=problems(InvalidMailToken, TooManyRequests),
 )
 async def reset_password(session: SessionDep, hasher: HasherDep, data: PasswordReset) -> None:
     """Set the password with the code of a mail, and sign out everywhere."""

@@ -12,7 +12,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from app.database import commits
 from app.database.deadline import keep_deadlines
-from app.database.errors import TransactionRequired, has_outdated_plan
+from app.database.errors import TransactionRequired, proves_unusable
 
 # What PostgreSQL is told for each connection; milliseconds.
 SERVER_SETTINGS: Final = {
@@ -22,14 +22,17 @@ SERVER_SETTINGS: Final = {
     "idle_in_transaction_session_timeout": "10000",
 }
 # What libpq is told, unless the URL says otherwise; seconds, but for `tcp_user_timeout`:
-# milliseconds until a server that has vanished without a word is given up.
+# milliseconds until a server that has vanished without a word is given up. An address may lead to
+# a standby for a while, and a connection would stay there.
 _CLIENT_SETTINGS: Final = {
+    "target_session_attrs": "read-write",
     "connect_timeout": 5,
     "keepalives_idle": 30,
     "keepalives_interval": 10,
     "keepalives_count": 3,
     "tcp_user_timeout": 10_000,
 }
+_SEVERAL_HOSTS: Final = {"connect_timeout": 2}  # for each
 _PATIENCE: Final = 3  # seconds that a session waits for a connection
 _LIFETIME: Final = 1800  # seconds: some networks forget connections in the end
 
@@ -66,6 +69,8 @@ def create_engine(url: URL, *, pool_size: int, prepared_statements: bool) -> Asy
     level is asked for as ever, by the option `isolation_level`; the driver then begins.
     """
     ours = " ".join(f"-c {name}={value}" for name, value in SERVER_SETTINGS.items())
+    has_several = "," in url.query.get("host", "")
+    client = _CLIENT_SETTINGS | (_SEVERAL_HOSTS if has_several else {})
     options = f"{ours} {url.query.get('options', '')}".rstrip()  # of two, the URL's comes last
     engine = create_async_engine(
         url,
@@ -77,7 +82,7 @@ def create_engine(url: URL, *, pool_size: int, prepared_statements: bool) -> Asy
         pool_use_lifo=True,
         hide_parameters=True,
         connect_args={
-            **{name: value for name, value in _CLIENT_SETTINGS.items() if name not in url.query},
+            **{name: value for name, value in client.items() if name not in url.query},
             "options": options,
             **({} if prepared_statements else {"prepare_threshold": None}),
         },
@@ -87,7 +92,7 @@ def create_engine(url: URL, *, pool_size: int, prepared_statements: bool) -> Asy
     listen(engine.sync_engine, "commit", _count_commit)
     listen(engine.sync_engine, "before_cursor_execute", _look_at_statement)
     listen(engine.sync_engine, "checkin", _forget_settings)
-    listen(engine.sync_engine, "handle_error", _discard_outdated_plan)
+    listen(engine.sync_engine, "handle_error", _discard_unusable)
     return engine
 
 
@@ -122,7 +127,7 @@ def _forget_settings(_: DBAPIConnection | None, entry: ConnectionPoolEntry) -> N
         entry.invalidate()
 
 
-def _discard_outdated_plan(context: ExceptionContext) -> None:
-    """As after a lost connection, the request is run again on a new one."""
-    if has_outdated_plan(context.original_exception):
+def _discard_unusable(context: ExceptionContext) -> None:
+    """As after a lost connection, the request is run again on a new one; all older ones go too."""
+    if proves_unusable(context.original_exception):
         context.is_disconnect = True

@@ -1,11 +1,22 @@
 """What an error of the database means: SQLSTATEs (PostgreSQL manual, appendix A)."""
 
 from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm.exc import StaleDataError
 
 _CONNECTION_ERRORS = {"OperationalError", "ConnectionTimeout", "InterfaceError"}
-_UNAVAILABLE_CLASSES = {"08", "40", "53", "57"}  # connection, rollback, resources, intervention
-_UNAVAILABLE = {"25P03", "25P04", "55P03", "25006"}  # time limits, lock_not_available, read only
+# Why the database is unavailable, by SQLSTATE or by its class.
+_REASONS = {
+    **dict.fromkeys(("57014", "55P03", "25P03", "25P04"), "time_limit"),
+    "25006": "read_only",
+    "08": "connection",
+    "40": "conflict",
+    "53": "resources",
+    "57": "connection",
+}
+# Read only: of a standby. Prepared statements that are not there, or others: a pooler has changed
+# the server behind the connection.
+_UNUSABLE = {"25006", "26000", "42P05"}
 _ROLLED_BACK = {"40001", "40P01"}  # serialization_failure, deadlock_detected
 
 
@@ -15,12 +26,24 @@ class TransactionRequired(Exception):
     def __init__(self, statement: str) -> None:
         super().__init__(
             "this session only reads, each statement by itself, as a GET does;"
-            f" let the route take `TransactionDep` for: {statement}"
+            " let the route take `TransactionDep` (docs/recipes.md#a-csv-file-that-streams) for:"
+            f" {statement}"
         )
+
+
+class DeadlineExceeded(Exception):
+    """There was no time left to try again."""
 
 
 class OutcomeUnknown(Exception):
     """The connection was lost at COMMIT: what was to be written may have been, or not."""
+
+
+_REASONS_OF_CLASSES: dict[type[Exception], str] = {
+    PoolTimeoutError: "pool",
+    DeadlineExceeded: "time_limit",
+    OutcomeUnknown: "outcome",
+}
 
 
 def sqlstate(error: DBAPIError) -> str | None:
@@ -36,24 +59,37 @@ def is_repeatable(error: DBAPIError | StaleDataError) -> bool:
     return sqlstate(error) in _ROLLED_BACK or error.connection_invalidated
 
 
-def has_outdated_plan(error: BaseException) -> bool:
-    """Tell whether a migration has made a prepared statement of the connection unusable.
+def proves_unusable(error: BaseException) -> bool:
+    """Tell whether the connection will not do from now on, though it is open.
 
-    PostgreSQL refuses it for ever (`cached plan must not change result type`, 0A000, a message that
-    servers translate), and psycopg keeps preparing under the same name.
+    Also where a migration has outdated a prepared statement, which PostgreSQL refuses for ever
+    (`cached plan must not change result type`, 0A000, a message that servers translate), while
+    psycopg keeps preparing under the same name.
     """
+    state = getattr(error, "sqlstate", None) or ""
     diagnostics = getattr(error, "diag", None)
-    return getattr(diagnostics, "source_function", None) == "RevalidateCachedQuery"
+    is_outdated = getattr(diagnostics, "source_function", None) == "RevalidateCachedQuery"
+    return state in _UNUSABLE or state[:2] == "08" or is_outdated
 
 
-def is_unavailable(error: DBAPIError) -> bool:
-    """Tell whether the database is busy or absent, so that trying again later may help."""
+def find_reason(error: Exception) -> str | None:
+    """Return why the database is busy or absent, so that trying again later may help, or None."""
+    if not isinstance(error, DBAPIError):
+        return _REASONS_OF_CLASSES.get(type(error))
+    state = sqlstate(error) or ""
+    if reason := _REASONS.get(state) or _REASONS.get(state[:2]):
+        return reason
     if error.connection_invalidated:
-        return True
-    state = sqlstate(error)
-    if state is None:  # the connection failed; the server has said nothing
-        return type(error.orig).__name__ in _CONNECTION_ERRORS
-    return state[:2] in _UNAVAILABLE_CLASSES or state in _UNAVAILABLE
+        return "connection"
+    is_refused = not state and type(error.orig).__name__ in _CONNECTION_ERRORS
+    return "connect" if is_refused else None  # the server has said nothing
+
+
+def find_cause(error: BaseException) -> str:
+    """Return the SQLSTATE, or the class, of the error that came first."""
+    while error.__cause__:
+        error = error.__cause__
+    return getattr(error, "sqlstate", None) or type(error).__name__
 
 
 def violates(error: IntegrityError, constraint: str) -> bool:

@@ -16,7 +16,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from app.database.commits import counting, note, uncounted
 from app.database.deadline import LONGEST_WAIT, get_time_left
 from app.database.engine import AUTOCOMMIT, READ_ONLY, create_engine
-from app.database.errors import OutcomeUnknown, is_repeatable
+from app.database.errors import DeadlineExceeded, OutcomeUnknown, is_repeatable
 from app.database.url import require_postgresql
 
 _T = TypeVar("_T")
@@ -95,11 +95,13 @@ async def repeat(attempt: Callable[[], Awaitable[_T]]) -> _T:
             try:
                 return await attempt()
             except (DBAPIError, StaleDataError) as error:
-                if commits or not is_repeatable(error):
+                if not is_repeatable(error):
                     raise
                 # Those who were in each other's way shall not start at once again.
                 pause = _LONGEST_PAUSE * number * SystemRandom().random()
                 if get_time_left() <= pause:
+                    raise DeadlineExceeded from error
+                if commits:
                     raise
         await asyncio.sleep(pause)
     return await attempt()

@@ -9,7 +9,7 @@ from app.auth.dependencies import CurrentUser
 from app.items import service
 from app.items.models import Item
 from app.items.schemas import ItemCreate, ItemPage, ItemPublic, ItemUpdate
-from app.items.service import ItemNotFound
+from app.items.service import ItemIdTaken, ItemNotFound
 from app.web.pagination import Page, PageQuery
 from app.web.problems import problems
 from app.web.router import Router
@@ -27,9 +27,17 @@ async def list_items(
     return await service.list_items(session, user, query)
 
 
-@router.post("", response_model=ItemPublic, status_code=status.HTTP_201_CREATED)
+@router.post(
+    "",
+    response_model=ItemPublic,
+    status_code=status.HTTP_201_CREATED,
+    responses=problems(ItemIdTaken),
+)
 async def create_item(session: SessionDep, user: CurrentUser, data: ItemCreate) -> Item:
-    """Add an item that the caller owns."""
+    """Add an item that the caller owns.
+
+    Who sends an `id`, and is not told what came of it, sends the same again: it is added once.
+    """
     return await service.create_item(session, user, data)
 
 

@@ -12,7 +12,9 @@ from app.web.schemas import Input, Line, Output, Text
 
 
 class ItemCreate(Input, ItemBase):
-    pass
+    """An item; with an `id` of the client's own it can be sent again, and is added once."""
+
+    id: uuid.UUID = Field(default_factory=uuid.uuid4)
 
 
 class ItemUpdate(Input):

@@ -1,4 +1,4 @@
-"""What the application can do with items; another's is not found."""
+"""What the application can do with items; another's is not found, like one that is not there."""
 
 import uuid
 
@@ -11,7 +11,7 @@ from app.database.errors import violates
 from app.items.models import Item
 from app.items.schemas import ItemCreate, ItemUpdate
 from app.users.models import User
-from app.web.errors import NotFound
+from app.web.errors import Conflict, NotFound
 from app.web.pagination import Page, PageQuery, get_page
 
 
@@ -19,18 +19,32 @@ class ItemNotFound(NotFound):
     """No item of yours has this id."""
 
 
+class ItemIdTaken(Conflict):
+    """The id is another item's, or the item's own, which is not as you send it."""
+
+
 async def create_item(session: AsyncSession, user: User, data: ItemCreate) -> Item:
-    """Add an item that `user` owns."""
+    """Add an item that `user` owns, or return the one that was sent before; see `ItemIdTaken`."""
     item = Item.model_validate(data, update={"owner_id": user.id})
+    if "id" in data.model_fields_set and (added := await session.get(Item, data.id)):
+        return _require_same(added, item)
     session.add(item)
     try:
         await session.flush()
     except IntegrityError as error:
-        # Who has left meanwhile is told when it runs again.
-        if violates(error, "fk_item_owner_id"):
+        # Who has left meanwhile, or has sent it twice at once, is told when it runs again.
+        if violates(error, "fk_item_owner_id") or violates(error, "pk_item"):
             raise StaleDataError from error
         raise
     return item
+
+
+def _require_same(added: Item, sent: Item) -> Item:
+    """Tell strangers no more about an item than its owner: that the id is taken."""
+    given = {"owner_id", *ItemCreate.model_fields}
+    if added.model_dump(include=given) != sent.model_dump(include=given):
+        raise ItemIdTaken
+    return added
 
 
 async def get_item(

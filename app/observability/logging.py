@@ -30,9 +30,9 @@ _LEVELS: Final = {
     "alembic.runtime.plugins": logging.WARNING,
     "alembic.util.messaging": logging.CRITICAL,  # the same is raised as an error
 }
-# Access tokens, mail tokens, password hashes, and what authenticates a request or a connection.
+# Our tokens, password hashes, and what authenticates a request or a connection.
 _SECRET: Final = re.compile(
-    r"\bu(?:st|ml)_[\w-]{8,}|\$(?:argon2\w+|2[aby])\$[^\s'\")]+"
+    r"\bu(?:st|ml|lc)_[\w-]{8,}|\$(?:argon2\w+|2[aby])\$[^\s'\")]+"
     r"|(?<=Bearer )\S+|(?<=Basic )\S+|(?<=://)[^\s/@]+:[^\s/]+(?=@)"
 )
 
@@ -109,7 +109,10 @@ def redact(text: str) -> str:
 
 
 def _format_exception(exc_info: ExcInfo) -> str:
-    """Format an exception and its causes, with no value of a row or of a request."""
+    """Format an exception after its causes, as Python does: what was raised is the last line.
+
+    No value of a row or of a request is in it.
+    """
     error: BaseException | None = exc_info[1]
     parts: list[str] = []
     seen: set[int] = set()
@@ -119,7 +122,7 @@ def _format_exception(exc_info: ExcInfo) -> str:
         parts.append(f"{frames}{type(error).__module__}.{type(error).__qualname__}: {_say(error)}")
         context = None if error.__suppress_context__ else error.__context__
         error = error.__cause__ or context
-    return redact("\n\nraised after:\n".join(parts))
+    return redact("\n\nand then:\n".join(reversed(parts)))
 
 
 def _say(error: BaseException) -> str:

@@ -30,6 +30,11 @@ _requests = Counter(
     "Requests answered; `code` is that of the problem, empty on success",
     ("operation", "method", "status", "code"),
 )
+UNAVAILABLE = Counter(
+    "http_unavailable",
+    "Requests answered 503, by the reason and by the SQLSTATE or the class of the first error",
+    ("reason", "cause"),
+)
 _durations = Histogram(
     "http_request_duration_seconds",
     "From the head of a request to the end of its answer",

@@ -11,7 +11,16 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from app.mail.smtp import SMTPServer
 from app.settings.secret_files import SecretFileError, SecretFiles
-from app.settings.values import SMTPURL, Networks, Origins, PublicURL, Sender, parse_sender
+from app.settings.values import (
+    SMTPURL,
+    EncryptionKeys,
+    Networks,
+    Origins,
+    PublicURL,
+    Sender,
+    parse_sender,
+    split_keys,
+)
 
 PROJECT = Path(__file__).parents[2]
 
@@ -67,6 +76,12 @@ class Settings(BaseSettings):
     """Origins whose pages may call the API from a browser, as `https://app.example.com`."""
     docs_enabled: bool | None = None
     """Whether /docs, /redoc and /openapi.json are served; unset: in development only."""
+    second_factor_keys: EncryptionKeys | None = None
+    """What encrypts the secrets of one-time codes: keys of Fernet, the newest first, with commas
+    between. All of them decrypt. Without one, in development, a key that everybody knows is used.
+    """
+    second_factor_required: Literal["nobody", "superusers", "everybody"] = "nobody"
+    """Who can do nothing but set up a second factor until there is one."""
     smtp_url: SMTPURL | None = None
     """The server that takes mail; without it, in development, mail is printed."""
     mail_from: Sender = "User service <no-reply@localhost>"
@@ -74,6 +89,10 @@ class Settings(BaseSettings):
     mail_worker: bool = True
     """Whether this process sends mail too; if not, `app worker` does."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_sql: bool = False
+    """Whether every statement is logged, with the time it took, and never its parameters."""
+    slow_statement: int = Field(default=1000, ge=1)
+    """Milliseconds; a statement that takes as long is logged as a warning."""
     metrics_port: int | None = Field(default=None, ge=1, le=65535)
     """Where `app run` serves metrics for Prometheus, on its own host; unset: nowhere."""
 
@@ -96,6 +115,10 @@ class Settings(BaseSettings):
     @property
     def smtp_server(self) -> SMTPServer | None:
         return SMTPServer.parse(self.smtp_url.get_secret_value()) if self.smtp_url else None
+
+    @property
+    def second_factor_key_list(self) -> list[str]:
+        return split_keys(self.second_factor_keys) if self.second_factor_keys else []
 
     @property
     def mail_sender(self) -> Address:
@@ -121,10 +144,12 @@ class Settings(BaseSettings):
             yield "DATABASE_URL is required in production: postgresql://user:password@host/database"
         if not self.public_url.startswith("https://"):
             yield "PUBLIC_URL is required in production: https://app.example.com"
+        if self.second_factor_keys is None:
+            yield "SECOND_FACTOR_KEYS is required in production: 32 random bytes in URL-safe base64"
         if self.smtp_url is None:
             yield "SMTP_URL is required in production: smtp://user:password@host:587"
         if self.mail_sender.domain == "localhost":
-            yield "MAIL_FROM is required in production: User service <no-reply@example.com>"
+            yield "MAIL_FROM is required in production: Accounts <no-reply@example.com>"
         if "*" in self.trusted_proxies:
             yield "TRUSTED_PROXIES cannot be * in production: anybody could choose their address"
         if "*" in self.cors_origins:

@@ -18,6 +18,11 @@ class ServiceError(Exception):
     status: ClassVar[HTTPStatus] = HTTPStatus.BAD_REQUEST
     headers: ClassVar[Mapping[str, str]] = {}
     retry_after: int | None = None  # seconds
+    extension: ClassVar[type[BaseModel] | None] = None
+    """What `members` are, of a problem document that has members of its own."""
+    members: Mapping[str, object] = {}
+    reason: str | None = None
+    """Why it is so; for logs and metrics, and none of the client's business."""
 
     @classmethod
     def code(cls) -> str:
@@ -48,6 +53,17 @@ class Unavailable(ServiceError):
 
     status = HTTPStatus.SERVICE_UNAVAILABLE
     retry_after = 1
+
+    def __init__(self, reason: str) -> None:
+        super().__init__()
+        self.reason = reason
+
+
+class OutcomeUnknown(ServiceError):
+    """The database was lost before it could confirm: what was asked may be done, or not."""
+
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+    reason = "outcome"
 
 
 class FieldError(BaseModel):

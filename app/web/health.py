@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from fastapi import Request
-from sqlalchemy import String, column, table
+from sqlalchemy import String, column, func, table
 from sqlalchemy.exc import ProgrammingError
 from sqlmodel import select
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -20,6 +20,7 @@ from app.web.session import SessionDep
 
 _REVISIONS = select(column("version_num", String)).select_from(table("alembic_version"))
 
+_IS_READ_ONLY = select(func.current_setting("transaction_read_only") == "on")
 router = Router(tags=["health"])
 
 
@@ -49,6 +50,12 @@ class WrongRevision(ServiceError):
     status = HTTPStatus.SERVICE_UNAVAILABLE
 
 
+class ReadOnlyDatabase(ServiceError):
+    """The database takes no writes: its address leads to a standby, or it is set to read only."""
+
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+
+
 class ShuttingDown(ServiceError):
     """The process is about to end; another one answers."""
 
@@ -65,15 +72,20 @@ async def get_liveness() -> Health:
     return Health(status="ok")
 
 
-@router.get("/readyz", responses=problems(ShuttingDown, WrongRevision, Unavailable))
+@router.get(
+    "/readyz", responses=problems(ShuttingDown, ReadOnlyDatabase, WrongRevision, Unavailable)
+)
 async def get_readiness(request: Request, session: SessionDep) -> Health:
-    """Tell that the database answers and is at the newest revision.
+    """Tell that the database answers, takes writes and is at the newest revision.
 
     While a newer release is rolled out, the database is ahead of the processes that still run;
     they stay ready, since a revision suits the release before it. None starts on such a database.
     """
     if request.app.state.stopping:
         raise ShuttingDown
+    if (await session.exec(_IS_READ_ONLY)).one():
+        await session.invalidate()  # another connection may lead elsewhere
+        raise ReadOnlyDatabase
     await check_revision(session, request.app.state.revisions, newer=True)
     return Health(status="ok")
 

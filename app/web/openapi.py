@@ -5,7 +5,8 @@ from typing import Any
 from fastapi import FastAPI
 from pydantic.json_schema import models_json_schema
 
-from app.web.problems import Problem, problem_response
+from app.web.errors import OutcomeUnknown, Unavailable
+from app.web.problems import Problem, problem_response, problems
 
 
 class DocumentedAPI(FastAPI):
@@ -17,8 +18,8 @@ class DocumentedAPI(FastAPI):
             document = super().openapi()
             _add_problem_schema(document)
             for operations in document["paths"].values():
-                for operation in operations.values():
-                    _add_common_errors(operation)
+                for method, operation in operations.items():
+                    _add_common_errors(operation, writes=method != "get")
         return super().openapi()
 
 
@@ -28,7 +29,7 @@ def _add_problem_schema(document: dict[str, Any]) -> None:
     document["components"]["schemas"] |= schemas["$defs"]
 
 
-def _add_common_errors(operation: dict[str, Any]) -> None:
+def _add_common_errors(operation: dict[str, Any], *, writes: bool) -> None:
     responses = operation["responses"]
     if "security" in operation:
         text = "`not_authenticated` or `invalid_token`: sign in, and send the access token."
@@ -36,4 +37,5 @@ def _add_common_errors(operation: dict[str, Any]) -> None:
     if "requestBody" in operation:
         responses.setdefault("413", problem_response("The body is larger than 64 KiB."))
         responses.setdefault("415", problem_response("The body is of another media type."))
-    responses.setdefault("503", problem_response("`unavailable`: try again after `Retry-After`."))
+    absent = problems(Unavailable, *([OutcomeUnknown] if writes else []))
+    responses.setdefault("503", absent[503])

@@ -9,23 +9,24 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.encoders import jsonable_encoder
 from fastapi.exceptions import RequestValidationError
-from pydantic import MISSING
+from pydantic import MISSING, ConfigDict
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from structlog.contextvars import bind_contextvars
 
-from app.database.errors import OutcomeUnknown, find_constraint, is_unavailable, sqlstate
-from app.web.errors import FieldError, InvalidField, ServiceError, Unavailable
+from app.database import errors as database
+from app.observability.metrics import UNAVAILABLE
+from app.web.errors import FieldError, InvalidField, OutcomeUnknown, ServiceError, Unavailable
 from app.web.schemas import Output
 
 # RFC 9110's names, for versions of Python that still have those of RFC 2616.
 _TITLES = {413: "Content Too Large", 422: "Unprocessable Content"}
 _CONFLICTS = {"23503", "23505", "23P01"}  # foreign_key, unique and exclusion_violation
 _WITHOUT_BODY = {204, 205, 304}
-_UNKNOWN = "The database was lost before it could confirm: what was asked may be done, or not"
 _FIELD_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
+_HEADER_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}")
 
 
 class Problem(Output):
@@ -40,20 +41,34 @@ class Problem(Output):
     errors: list[FieldError] | MISSING = MISSING
     """The fields that are wrong; only with status 422."""
 
+    model_config = ConfigDict(extra="allow")  # extension members (RFC 9457, section 3.2)
+
 
 def problems(*errors: type[ServiceError]) -> dict[int | str, dict[str, Any]]:
     """Document the errors of a route for OpenAPI, as its `responses`."""
     texts: dict[int | str, list[str]] = {}
+    members: dict[int | str, dict[str, Any]] = {}
     for error in errors:
         text = f"`{error.code()}`: {(error.__doc__ or '').strip()}"
         texts.setdefault(error.status.value, []).append(text)
-    return {status: problem_response("\n\n".join(lines)) for status, lines in texts.items()}
+        if error.extension:
+            of_status = members.setdefault(error.status.value, {})
+            of_status |= error.extension.model_json_schema()["properties"]
+    return {
+        status: problem_response("\n\n".join(lines), members.get(status))
+        for status, lines in texts.items()
+    }
 
 
-def problem_response(description: str) -> dict[str, Any]:
-    """Document one status, with the schema `Problem`."""
-    content = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
-    return {"description": description, "content": content}
+def problem_response(description: str, members: dict[str, Any] | None = None) -> dict[str, Any]:
+    """Document one status, with the schema `Problem` and the members that it may have besides."""
+    schema: dict[str, Any] = {"$ref": "#/components/schemas/Problem"}
+    if members:
+        schema = {"allOf": [schema, {"type": "object", "properties": members}]}
+    return {
+        "description": description,
+        "content": {"application/problem+json": {"schema": schema}},
+    }
 
 
 def install_error_handlers(app: FastAPI) -> None:
@@ -62,18 +77,23 @@ def install_error_handlers(app: FastAPI) -> None:
     app.exception_handler(InvalidField)(_invalid_field)
     app.exception_handler(RequestValidationError)(_validation_error)
     app.exception_handler(HTTPException)(answer_http_error)
-    app.exception_handler(DBAPIError)(_database_error)
-    app.exception_handler(PoolTimeoutError)(_database_error)
+    for error in (DBAPIError, PoolTimeoutError, database.DeadlineExceeded):
+        app.exception_handler(error)(_unavailable)
     app.exception_handler(IntegrityError)(_integrity_error)
-    app.exception_handler(OutcomeUnknown)(_outcome_unknown)
+    app.exception_handler(database.OutcomeUnknown)(_outcome_unknown)
     app.exception_handler(Exception)(_unexpected_error)
 
 
 async def _service_error(request: Request, error: ServiceError) -> Response:
+    if error.reason:
+        cause = database.find_cause(error)
+        bind_contextvars(reason=error.reason, cause=cause)
+        UNAVAILABLE.labels(error.reason, cause).inc()
     headers = dict(error.headers)
     if error.retry_after is not None:
         headers["Retry-After"] = str(error.retry_after)
-    return _respond(request, error.status, str(error), code=error.code(), headers=headers)
+    members = {**error.members, "code": error.code()}
+    return _respond(request, error.status, str(error), headers, **members)
 
 
 async def _validation_error(request: Request, error: RequestValidationError) -> Response:
@@ -95,7 +115,8 @@ def _refuse_fields(request: Request, fields: list[FieldError]) -> Response:
 
 def _location(loc: tuple[str | int, ...]) -> list[str | int]:
     """Keep what can be a field's name: an unknown field's is the client's own text."""
-    return [part for part in loc if isinstance(part, int) or _FIELD_NAME.fullmatch(part)]
+    name = _HEADER_NAME if loc[:1] == ("header",) else _FIELD_NAME
+    return [part for part in loc if isinstance(part, int) or name.fullmatch(part)]
 
 
 def _message(error: Mapping[str, Any]) -> str:
@@ -116,23 +137,29 @@ async def answer_http_error(request: Request, error: HTTPException) -> Response:
     return _respond(request, error.status_code, text, headers=error.headers)
 
 
-async def _database_error(request: Request, error: DBAPIError | PoolTimeoutError) -> Response:
-    if isinstance(error, DBAPIError) and not is_unavailable(error):
+async def _unavailable(request: Request, error: Exception) -> Response:
+    reason = database.find_reason(error)
+    if reason is None:
         raise error
-    return await _service_error(request, Unavailable())
+    return await _refuse(request, Unavailable(reason), error)
 
 
 async def _integrity_error(request: Request, error: IntegrityError) -> Response:
     """Answer 409 to what no service has named; the event tells which constraint it was."""
-    if sqlstate(error) not in _CONFLICTS:
+    if database.sqlstate(error) not in _CONFLICTS:
         raise error
-    bind_contextvars(constraint=find_constraint(error))
+    bind_contextvars(constraint=database.find_constraint(error))
     text = "Another row has these values, or one that is referred to is not there"
     return _respond(request, HTTPStatus.CONFLICT, text)
 
 
-async def _outcome_unknown(request: Request, _: OutcomeUnknown) -> Response:
-    return await _service_error(request, Unavailable(_UNKNOWN))
+async def _outcome_unknown(request: Request, error: database.OutcomeUnknown) -> Response:
+    return await _refuse(request, OutcomeUnknown(), error)
+
+
+async def _refuse(request: Request, refusal: ServiceError, error: Exception) -> Response:
+    refusal.__cause__ = error
+    return await _service_error(request, refusal)
 
 
 async def _unexpected_error(request: Request, _: Exception) -> Response:

@@ -12,6 +12,7 @@ from app.auth.dependencies import CurrentUser
 from app.database.deadline import time_limit
 from app.database.transactions import Database
 from app.web.session import SessionDep
+from tests.database.test_transactions import count_unavailable, unavailable
 from tests.factories import make_user, sign_in
 from tests.problems import read_problem
 
@@ -57,7 +58,7 @@ async def test_statement_without_end_is_given_up(
         for statement in FOR_EVER.split("; "):
             await (await session.connection()).execute(text(statement))
 
-    read_problem(await live_client.post("/work"), 503, "unavailable")
+    await unavailable(live_client, "time_limit", "OperationalError")
     assert len(tries) == 1
     assert database.connections_in_use == 0
     assert (await live_client.get("/readyz")).status_code == 200
@@ -77,8 +78,11 @@ async def test_commit_without_end_has_an_unknown_outcome(
             await (await session.connection()).execute(text("SET LOCAL statement_timeout = 0"))
             user.full_name = "New"
 
-        problem = read_problem(await live_client.post("/work"), 503, "unavailable")
-        assert "may be done" in problem["detail"]
+        before = count_unavailable("outcome", "OperationalError")
+        answer = await live_client.post("/work")
+        read_problem(answer, 503, "outcome_unknown")
+        assert count_unavailable("outcome", "OperationalError") == before + 1
+        assert "retry-after" not in answer.headers
         assert database.connections_in_use == 0
         assert (await live_client.get("/api/v1/users/me")).status_code == 200
     finally:
@@ -101,6 +105,6 @@ async def test_lookup_of_a_token_has_the_deadline_too(
 ) -> None:
     await sign_in(live_client, live_session, await make_user(live_session))
     await run(live_session, 'LOCK TABLE "user" IN ACCESS EXCLUSIVE MODE')
-    read_problem(await live_client.get("/api/v1/users/me"), 503, "unavailable")
+    await unavailable(live_client, "time_limit", "OperationalError", "GET", "/api/v1/users/me")
     await live_session.rollback()
     assert (await live_client.get("/api/v1/users/me")).status_code == 200

@@ -6,7 +6,8 @@ from uuid import uuid4
 
 import pytest
 from fastapi import FastAPI
-from httpx2 import AsyncClient, Response
+from httpx2 import AsyncClient
+from prometheus_client import REGISTRY
 from sqlalchemy import URL, NullPool, text, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
@@ -22,7 +23,7 @@ from app.users.schemas import UserCreate
 from app.users.service import EmailTaken, create_user
 from app.web.router import Router
 from app.web.session import SessionDep
-from tests.factories import make_user
+from tests.factories import make_invitation, make_user, new_user
 from tests.marbles import Marble, make_marble
 from tests.problems import read_problem
 
@@ -75,7 +76,7 @@ async def test_transact_commits_what_the_work_did(
     live: Database, live_session: AsyncSession
 ) -> None:
     user = await live.transact(
-        lambda session: create_user(session, UserCreate(email="ada@example.com"))
+        lambda session: create_user(session, UserCreate(**make_invitation()))
     )
     assert await live_session.get(User, user.id) is not None
 
@@ -84,7 +85,7 @@ async def test_transact_keeps_nothing_of_work_that_fails(
     live: Database, live_session: AsyncSession
 ) -> None:
     async def fail(session: AsyncSession, _: int) -> None:
-        await create_user(session, UserCreate(email="ada@example.com"))
+        await create_user(session, UserCreate(**make_invitation()))
         raise EmailTaken
 
     work = Attempts(fail)
@@ -183,7 +184,7 @@ async def test_transact_does_not_repeat_other_refusals(
     await make_user(live_session, email="ada@example.com")
 
     async def add(session: AsyncSession, _: int) -> None:
-        session.add(User(email="ada@example.com", hashed_password="x"))
+        session.add(new_user())
         await session.flush()
 
     work = Attempts(add)
@@ -220,7 +221,7 @@ async def test_transact_does_not_repeat_when_the_connection_is_lost_in_commit(
     live: Database, live_session: AsyncSession, elsewhere: AsyncEngine
 ) -> None:
     async def lose_commit(session: AsyncSession, _: int) -> None:
-        session.add(User(email="ada@example.com", hashed_password="x"))
+        session.add(new_user())
         await session.flush()
         await kill(elsewhere, await server_process(session))
 
@@ -254,6 +255,17 @@ async def test_transact_survives_a_type_change_under_prepared_statements(
             assert await read_in_parallel() == {"4711"}
     finally:
         await run(elsewhere, "DROP TABLE changing")
+
+
+async def test_transact_survives_a_pooler_that_changes_the_server(live_database: URL) -> None:
+    """Behind one, prepared statements are not where they were, and psycopg is not told."""
+    database = Database(live_database, pool_size=1)
+    for _ in range(10):
+        await database.transact(server_process, read_only=True)
+    async with database.connect() as connection:
+        await connection.execute(text("DO $$ BEGIN EXECUTE 'DEALLOCATE ALL'; END $$"))
+    assert await database.transact(server_process, read_only=True)
+    await database.dispose()
 
 
 async def test_transact_prepares_statements_unless_told_not_to(live_database: URL) -> None:
@@ -292,7 +304,7 @@ async def test_connections_have_limits(live: Database) -> None:
 
 async def test_errors_hide_the_values(live: Database) -> None:
     async def fail(session: AsyncSession) -> None:
-        session.add(User(email="Canary@example.com", hashed_password="x"))
+        session.add(new_user("Canary@example.com"))
         await session.flush()
 
     with pytest.raises(IntegrityError) as refused:
@@ -301,11 +313,19 @@ async def test_errors_hide_the_values(live: Database) -> None:
     assert "Canary" not in statement
 
 
-async def unavailable(client: AsyncClient, method: str = "GET", path: str = "/readyz") -> Response:
+def count_unavailable(reason: str, cause: str) -> float:
+    labels = {"reason": reason, "cause": cause}
+    return REGISTRY.get_sample_value("http_unavailable_total", labels) or 0
+
+
+async def unavailable(
+    client: AsyncClient, reason: str, cause: str, method: str = "POST", path: str = "/work"
+) -> None:
+    before = count_unavailable(reason, cause)
     answer = await client.request(method, path)
     read_problem(answer, 503, "unavailable")
     assert int(answer.headers["retry-after"]) > 0
-    return answer
+    assert count_unavailable(reason, cause) == before + 1
 
 
 def add_route(app: FastAPI, work: Work) -> None:
@@ -325,7 +345,7 @@ async def test_a_server_that_is_absent_is_unavailable(
     live = live_app.state.database
     absent = URL.create("postgresql+psycopg", host="127.0.0.1", port=1, database="app")
     live_app.state.database = Database(absent, pool_size=1)
-    await unavailable(live_client)
+    await unavailable(live_client, "connect", "OperationalError", "GET", "/readyz")
     live_app.state.database = live
 
 
@@ -340,7 +360,7 @@ async def test_an_exhausted_pool_is_unavailable(
     small = live_app.state.database = Database(live_database, pool_size=1)
     async with small.new_session() as session:
         await session.connection()
-        await unavailable(live_client)
+        await unavailable(live_client, "pool", "TimeoutError", "GET", "/readyz")
     await small.dispose()
     live_app.state.database = live
 
@@ -356,7 +376,7 @@ async def test_a_lock_held_too_long_is_unavailable(
     add_route(live_app, lock)
     async with live.new_session() as holder:
         await (await holder.connection()).execute(text('LOCK TABLE "user"'))
-        await unavailable(live_client, "POST", "/work")
+        await unavailable(live_client, "time_limit", "55P03")
     assert (await live_client.post("/work")).status_code == 204
 
 
@@ -369,7 +389,7 @@ async def test_a_statement_that_takes_too_long_is_unavailable(
         await connection.execute(text("SELECT pg_sleep(60)"))
 
     add_route(live_app, dawdle)
-    await unavailable(live_client, "POST", "/work")
+    await unavailable(live_client, "time_limit", "57014")
 
 
 async def test_a_transaction_left_idle_is_unavailable(
@@ -386,7 +406,7 @@ async def test_a_transaction_left_idle_is_unavailable(
         await connection.execute(text("SELECT 1"))
 
     add_route(live_app, idle)
-    await unavailable(live_client, "POST", "/work")
+    await unavailable(live_client, "connection", "OperationalError")
 
 
 async def test_an_endless_fight_is_unavailable(live_app: FastAPI, live_client: AsyncClient) -> None:
@@ -396,7 +416,7 @@ async def test_an_endless_fight_is_unavailable(live_app: FastAPI, live_client: A
 
     work = Attempts(lambda session, _: lose(session))
     add_route(live_app, work)
-    await unavailable(live_client, "POST", "/work")
+    await unavailable(live_client, "conflict", "40001")
     assert work.count == 5
 
 

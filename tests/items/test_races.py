@@ -58,3 +58,14 @@ async def test_deleting_a_user_loads_none_of_its_items(
     assert len(statements) == 3, statements
     assert not any("item" in each.sql for each in statements)
     assert (await live_session.exec(select(func.count()).select_from(Item))).one() == 0
+
+
+async def test_item_that_is_sent_several_times_at_once_is_added_once(
+    live_client: AsyncClient, live_session: AsyncSession
+) -> None:
+    await sign_in(live_client, live_session, await make_user(live_session))
+    body = {"title": "New", "id": "7e1f2a39-41f1-4c0c-8b62-5d0d0f3c0f4e"}
+    sent = [live_client.post(f"{API}/items", json=body) for _ in range(8)]
+    answers = await asyncio.gather(*sent)
+    assert {each.status_code for each in answers} == {201}
+    assert len({each.text for each in answers}) == 1

@@ -54,7 +54,8 @@ async def test_create_item_adds_one_of_the_caller(
         {"title": "a", "description": "d" * 256},
         {"title": "a", "description": "\0"},
         {"title": "a", "owner_id": str(UUID(int=0))},
-        {"title": "a", "id": str(UUID(int=0))},
+        {"title": "a", "id": "1"},
+        {"title": "a", "id": None},
         {"title": "a", "created_at": "2026-01-01T00:00:00Z"},
         [],
         None,
@@ -66,6 +67,30 @@ async def test_create_item_refuses_an_invalid_one(
 ) -> None:
     read_problem(await user_client.post(ITEMS, json=body), 422, "unprocessable_content")
     assert (await session.exec(select(func.count()).select_from(Item))).one() == 0
+
+
+async def test_create_item_that_is_sent_again_is_added_once(
+    session: AsyncSession, user_client: AsyncClient
+) -> None:
+    body = {"title": "New", "description": "Words", "id": str(uuid4())}
+    first, second = [await user_client.post(ITEMS, json=body) for _ in range(2)]
+    assert (first.status_code, second.status_code) == (201, 201)
+    assert first.json() == second.json()
+    assert (await session.exec(select(Item))).one().id == UUID(body["id"])
+
+
+async def test_create_item_tells_nothing_of_strangers_ids(
+    session: AsyncSession, superuser_client: AsyncClient, superuser: User
+) -> None:
+    mine = await make_item(session, superuser, title="New")
+    theirs = await make_item(session, await make_user(session), title="New")
+    answers = []
+    for item, title in ((mine, "Other"), (theirs, "New")):
+        body = {"title": title, "id": str(item.id)}
+        answer = await superuser_client.post(ITEMS, json=body)
+        answers.append(read_problem(answer, 409, "item_id_taken") | {"request_id": ""})
+    assert answers[0] == answers[1]
+    assert (await session.exec(select(func.count()).select_from(Item))).one() == 2
 
 
 async def test_list_items_returns_the_callers_own_newest_first(

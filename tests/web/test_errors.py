@@ -1,8 +1,12 @@
+from typing import Annotated
+
 import pytest
+from fastapi import FastAPI, Header
 from httpx2 import AsyncClient
 
 from app.web.errors import Conflict, NotFound, ServiceError
 from app.web.problems import problems
+from tests.factories import make_account
 from tests.problems import read_problem
 
 
@@ -42,6 +46,16 @@ async def test_unknown_path_is_a_problem(client: AsyncClient) -> None:
     assert "canary" not in str(problem)
 
 
+async def test_validation_error_names_a_header(app: FastAPI, client: AsyncClient) -> None:
+    @app.get("/tokens")
+    async def read(x_token: Annotated[int, Header()]) -> int:
+        return x_token
+
+    answer = await client.get("/tokens", headers={"X-Token": "canary"})
+    (error,) = read_problem(answer, 422, "unprocessable_content")["errors"]
+    assert error["loc"] == ["header", "x-token"]
+
+
 async def test_trailing_slash_is_not_redirected(client: AsyncClient) -> None:
     # A redirect would be built from the Host header, which anyone can forge.
     read_problem(await client.get("/api/v1/users/"), 404, "not_found")
@@ -55,7 +69,7 @@ async def test_unknown_method_is_a_problem(client: AsyncClient) -> None:
 
 async def test_validation_error_names_each_field_without_its_input(client: AsyncClient) -> None:
     password = "canary" * 30
-    body = {"email": "canary", "password": password, "full_name": 4711, "canary-4711": "canary"}
+    body = make_account("canary", password=password, full_name=4711) | {"canary-4711": "canary"}
     answer = await client.post("/api/v1/auth/signup", json=body)
     problem = read_problem(answer, 422, "unprocessable_content")
     assert [(error["loc"], error["type"]) for error in problem["errors"]] == [

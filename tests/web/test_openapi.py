@@ -55,7 +55,11 @@ def test_operation_documents_its_errors_as_problems(operation: dict[str, Any]) -
     assert ("401" in errors) >= ("security" in operation)
     assert ("413" in errors) == ("415" in errors) == ("requestBody" in operation)
     for answer in errors.values():
-        assert answer["content"] == PROBLEM
+        content = answer["content"]
+        schema = content["application/problem+json"]["schema"]
+        if "allOf" in schema:  # a problem with members of its own
+            content = {"application/problem+json": {"schema": schema["allOf"][0]}}
+        assert content == PROBLEM
         assert answer["description"]
 
 
@@ -63,7 +67,8 @@ def test_operation_documents_its_errors_as_problems(operation: dict[str, Any]) -
     ("operation", "codes"),
     [
         ("POST /api/v1/auth/signup", {"email_taken"}),
-        ("POST /api/v1/auth/login", {"invalid_credentials"}),
+        ("POST /api/v1/auth/login", {"invalid_credentials", "unavailable", "outcome_unknown"}),
+        ("POST /api/v1/items", {"item_id_taken", "outcome_unknown"}),
         ("GET /api/v1/users/{user_id}", {"user_not_found", "superuser_required", "invalid_token"}),
         ("DELETE /api/v1/users/me", {"recent_login_required", "last_superuser"}),
         ("PUT /api/v1/users/me/password", {"incorrect_password", "recent_login_required"}),

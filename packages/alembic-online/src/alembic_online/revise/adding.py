@@ -24,7 +24,7 @@ from alembic_online.revise.walking import each, label, model_of
 BACK_FILL = """\
 Without it, in revisions that block nobody:
     1. add the column as optional, without its default
-    2. give it the default, fill the old rows in batches
+    2. give it the default, fill the old rows by op.backfill
     3. make it required"""
 NUMBER_LATER = f"{BACK_FILL}; it can become an Identity then, which goes on after its values"
 COMPUTE_ELSEWHERE = """\
@@ -41,7 +41,7 @@ def review_added_column(context: MigrationContext, op: ops.AddColumnOp, answers:
         column.server_default = sa.DefaultClause(filling)
     if column.server_default is None:
         if not column.nullable:
-            answers.refuse(_needs_value(subject, column))
+            answers.refuse(_needs_value(subject, op))
         return
     if is_constant(column.server_default):
         _check_value(context, subject, column, answers, filled=filling is not None)
@@ -49,7 +49,8 @@ def review_added_column(context: MigrationContext, op: ops.AddColumnOp, answers:
         _ask_to_rewrite(context, op, subject, answers)
 
 
-def _needs_value(subject: str, column: sa.Column[Any]) -> str:
+def _needs_value(subject: str, op: ops.AddColumnOp) -> str:
+    column = op.column
     name = column.key
     value = scalar_default(column)
     no_default = (
@@ -60,7 +61,9 @@ def _needs_value(subject: str, column: sa.Column[Any]) -> str:
         f"    give it a default in the model:   {name}: ... = Field(default=...)\n"
         "    or let the database make one:     sa_column_kwargs={'server_default': sa.func.now()}\n"
         f"    or make it optional:              {name}: ... | None = None\n"
-        f"    or give existing rows a value:    -x fill={subject}:VALUE"
+        f"    or give existing rows a value:    -x fill={subject}:VALUE\n"
+        f"    or each its own: optional now, then op.backfill({op.table_name!r},"
+        f" {{{column.name!r}: sa.text(...)}}), then required"
     )
 
 

@@ -21,6 +21,7 @@ from alembic_online.revise.operations import (
 )
 from alembic_online.revise.trial import trouble
 from alembic_online.revise.walking import label, table_of
+from alembic_online.upgrade.backfill import BackfillOp
 
 # Lock modes as the PostgreSQL manual names them ("Explicit Locking").
 _NOBODY = "ACCESS EXCLUSIVE"  # reads or writes meanwhile
@@ -71,6 +72,7 @@ _COSTS: dict[type, tuple[str, str]] = {
     RenameMember: (_NO_LOCK, "an instant"),
     AlterSequence: (_READERS, "an instant"),
     ops.ExecuteSQLOp: (_NO_LOCK, "an instant"),
+    BackfillOp: (_NO_LOCK, "writes rows in batches, each locked for an instant"),
     ops.CreateTableCommentOp: (_EVERYBODY, "an instant"),
     ops.DropTableCommentOp: (_EVERYBODY, "an instant"),
     ops.CreateIndexOp: (_EVERYBODY, _READS),
@@ -93,6 +95,7 @@ _WORDS: dict[type, str] = {
     ChangeNumbering: "alter column {table}.{op.column_name}: numbering",
     AlterSequence: "alter sequence {op.sequence}: type",
     ops.ExecuteSQLOp: "{op.sqltext}",
+    BackfillOp: "back-fill {table}.{op.column_name}",
     ops.CreateTableCommentOp: "comment table {table}",
     ops.DropTableCommentOp: "drop comment of table {table}",
     ops.CreatePrimaryKeyOp: "add primary key {op.constraint_name}",

@@ -1,13 +1,17 @@
 """How types, defaults and conditions are written into a revision: portable and exact."""
 
 import re
+from dataclasses import fields
 from typing import Any, Literal
 
 import sqlalchemy as sa
 from alembic.autogenerate import renderers
 from alembic.autogenerate.api import AutogenContext
 from alembic.operations import ops
+from sqlalchemy.dialects import postgresql
 from sqlalchemy.sql import functions
+
+from alembic_online.upgrade.backfill import BackfillOp
 
 Rendered = str | Literal[False]  # False leaves it to Alembic
 
@@ -138,3 +142,22 @@ def _render_create_check(context: AutogenContext, op: ops.CreateCheckConstraintO
 def _render_create_index(context: AutogenContext, op: ops.CreateIndexOp) -> str:
     rendered: str = _alembics_index(context, op)
     return rendered.replace("%%", "%") if _doubles_percent_signs(context.dialect) else rendered
+
+
+@renderers.dispatch_for(BackfillOp)
+def _render_backfill(_: AutogenContext, op: BackfillOp) -> str:
+    values = ", ".join(f"{name!r}: {_as_text(value)}" for name, value in op.values.items())
+    where = {} if op.where is None else {"where": _as_text(op.where)}
+    names = ("batch", "pause", "max_lag", "max_transaction", "schema")
+    given = {name: getattr(op, name) for name in names}
+    others = {name: repr(value) for name, value in given.items() if value != _BACKFILL[name]}
+    options = "".join(f", {name}={value}" for name, value in (where | others).items())
+    return f"op.backfill({op.table_name!r}, {{{values}}}{options})"
+
+
+_BACKFILL = {field.name: field.default for field in fields(BackfillOp)}
+
+
+def _as_text(expression: sa.ClauseElement) -> str:
+    dialect = postgresql.dialect()  # type: ignore[no-untyped-call]  # not typed there
+    return f"sa.text({sql_text(expression, dialect)!r})"

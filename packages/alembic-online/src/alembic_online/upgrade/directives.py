@@ -13,6 +13,9 @@ import sqlalchemy as sa
 from alembic.operations import BatchOperations, Operations, ops, toimpl
 
 from alembic_online import postgresql
+from alembic_online.upgrade import bridges
+from alembic_online.upgrade.backfill import BackfillOp, update_at_once
+from alembic_online.upgrade.batches import backfill
 from alembic_online.upgrade.columns import add_column, alter_column
 from alembic_online.upgrade.constraints import create_constraint
 from alembic_online.upgrade.indexes import create_index, drop_index
@@ -122,6 +125,7 @@ _DIRECTIVES: list[tuple[type[ops.MigrateOperation], Directive, Plain]] = [
     (ops.CreateTableOp, _create_table, toimpl.create_table),
     (ops.ExecuteSQLOp, _execute_sql, toimpl.execute_sql),
     (ops.RenameTableOp, _rename_table, toimpl.rename_table),
+    (BackfillOp, backfill, update_at_once),
     *(
         (operation, _plainly(plain), plain)
         for operation, plain in (
@@ -131,6 +135,10 @@ _DIRECTIVES: list[tuple[type[ops.MigrateOperation], Directive, Plain]] = [
             (ops.DropConstraintOp, toimpl.drop_constraint),
             (ops.DropTableCommentOp, toimpl.drop_table_comment),
             (ops.DropTableOp, toimpl.drop_table),
+            (bridges.BridgeColumnsOp, bridges.make_column_bridge),
+            (bridges.DropColumnBridgeOp, bridges.end_column_bridge),
+            (bridges.BridgeTableOp, bridges.make_table_bridge),
+            (bridges.DropTableBridgeOp, bridges.end_table_bridge),
         )
     ),
 ]

@@ -24,10 +24,25 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
+class Progress:
+    """How far a step has come that commits as it goes."""
+
+    step: str
+    after: tuple[str, ...] = ()  # the key of the last row that it has looked at
+    seen: int = 0
+    changed: int = 0
+
+    @classmethod
+    def parse(cls, entry: dict[str, Any]) -> Self:
+        return cls(**entry | {"after": tuple(entry["after"])})
+
+
+@dataclass(frozen=True)
 class Interrupted:
     direction: str
     revision: str
     done: tuple[str, ...] = ()
+    progress: Progress | None = None  # of the step after those
 
     def __str__(self) -> str:
         return f"{self.direction} of revision {self.revision}"
@@ -39,7 +54,13 @@ class Interrupted:
     @classmethod
     def parse(cls, comment: str) -> Self:
         entry = json.loads(comment)
-        return cls(entry["direction"], entry["revision"], tuple(entry["done"]))
+        progress = entry.get("progress")
+        return cls(
+            entry["direction"],
+            entry["revision"],
+            tuple(entry["done"]),
+            Progress.parse(progress) if progress else None,
+        )
 
     def comment(self) -> str:
         return json.dumps(asdict(self), ensure_ascii=False)
@@ -91,10 +112,27 @@ class Journal:
             result = perform()
         finally:
             self._performing = False
-        self._entry = replace(self._entry, done=(*self._entry.done, describe(operation)))
+        done = (*self._entry.done, describe(operation))
+        self._entry = replace(self._entry, done=done, progress=None)
         if is_autocommit(self._connection):
             self._write(self._connection)
         return result
+
+    def progress_of(self, operation: ops.MigrateOperation) -> Progress:
+        """Return how far an interrupted run has come with the operation being performed."""
+        found, step = self._entry and self._entry.progress, describe(operation)
+        return found if found and found.step == step else Progress(step)
+
+    def record(self, progress: Progress) -> None:
+        """Write within a transaction how far it brings the step being performed."""
+        self._entry = self._entry and replace(self._entry, progress=progress)
+        self._write(self._connection)
+
+    def rolled_back(self) -> None:
+        """Be told that what was recorded last is not true."""
+        self._written = self.read()
+        progress = self._written.progress if self._written else None
+        self._entry = self._entry and replace(self._entry, progress=progress)
 
     @property
     def owes(self) -> bool:
@@ -128,14 +166,16 @@ class Journal:
 
     def is_untouched(self) -> bool:
         """Tell whether no step of the revision has been committed."""
-        return self._written is None or not self._written.done
+        return self._written is None or not (self._written.done or self._written.progress)
 
     def summary(self) -> str:
         """Say how much of the revision is in place."""
         done = self._written.done if self._written else ()
+        progress = self._written and self._written.progress
+        rows = f", and {progress.seen:,} rows of {progress.step!r}" if progress else ""
         return (
-            f"{len(done)} earlier step(s) of the {self._entry} are in place ({', '.join(done)});"
-            " the next run goes on from there."
+            f"{len(done)} earlier step(s) of the {self._entry} are in place"
+            f" ({', '.join(done)}){rows}; the next run goes on from there."
         )
 
     def end(self, **_: Any) -> None:

@@ -8,6 +8,7 @@ from alembic.util import CommandError
 from sqlalchemy.exc import DBAPIError
 
 from alembic_online.postgresql import sqlstate
+from alembic_online.upgrade.journal import is_autocommit
 from alembic_online.upgrade.step import LOCK_TIMEOUT, Run
 from alembic_online.upgrade.waiting import indented, lock_holders, log
 
@@ -17,6 +18,10 @@ _BUSY = {
     "55P03": f"the lock was not free within {LOCK_TIMEOUT}",  # lock_not_available
     "40P01": "a deadlock was resolved",  # deadlock_detected
 }
+
+
+def is_busy(error: DBAPIError) -> bool:
+    return sqlstate(error) in _BUSY
 
 
 class Patience:
@@ -50,5 +55,6 @@ class Patience:
 
 def _holders(connection: sa.Connection, run: Run) -> str:
     lines = lock_holders(connection, run.concerned)
-    connection.rollback()
+    if not is_autocommit(connection):
+        connection.rollback()
     return indented(lines) if lines else " (by a transaction that has ended since)"

@@ -34,6 +34,11 @@ def refusal_in(error: BaseException | None) -> RowsRefuseError | None:
     return None
 
 
+def is_of_rows(error: DBAPIError) -> bool:
+    """Tell whether the values of a row are the trouble."""
+    return sqlstate(error).startswith(_OF_ROWS)
+
+
 def refusal(error: DBAPIError, detail: str | None = None) -> RowsRefuseError:
     """Turn the database's answer into one that says what to do; `detail` is better than its own."""
     said, own_detail = message_of(error)

@@ -13,6 +13,7 @@ from alembic.util import CommandError
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from alembic_online.explaining import explaining_old_database
+from alembic_online.phases import in_phase
 from alembic_online.upgrade import sqlite
 from alembic_online.upgrade.directives import OPTION, register
 from alembic_online.upgrade.enums import make_rerunnable
@@ -72,8 +73,7 @@ def _run_owned(context: Context, connection: sa.Connection, options: dict[str, A
 
 
 def _run_plainly(context: Context, connection: sa.Connection, options: dict[str, Any]) -> None:
-    with _unlogged():
-        context.configure(connection=connection, transaction_per_migration=True, **options)
+    _configure(context, connection=connection, **options)
     with explaining_old_database(context.get_context()), context.begin_transaction():
         context.run_migrations()
 
@@ -93,7 +93,7 @@ def _run_online(context: Context, connection: sa.Connection, options: dict[str, 
     make_rerunnable(connection, journal)
     options |= {
         OPTION: Run(journal),
-        "fn": Steps(command.opts["fn"], journal),
+        "fn": Steps(in_phase(context.get_x_argument(), command.opts["fn"]), journal),
         "on_version_apply": (*command.on_version_apply_callbacks, journal.end),
     }
     with _explained(connection, journal):
@@ -156,11 +156,11 @@ def _in_a_sentence() -> Iterator[None]:
 
 def _write_sql(context: Context, engine: sa.Engine, options: dict[str, Any]) -> None:
     on_postgresql = engine.dialect.name == "postgresql"
-    context.configure(
+    _configure(
+        context,
         url=engine.url,
         dialect_opts={"paramstyle": "named"},  # a percent sign stays one
         literal_binds=True,
-        transaction_per_migration=True,
         **(options | ({OPTION: Run()} if on_postgresql else {})),
     )
     with context.begin_transaction():
@@ -170,6 +170,14 @@ def _write_sql(context: Context, engine: sa.Engine, options: dict[str, Any]) -> 
                 context.execute(statement)
             context.execute(offline_turn(context.get_context()))
         context.run_migrations()
+
+
+def _configure(context: Context, **options: Any) -> None:
+    """Configure Alembic; a second time, once its command is known, for the phase that is asked."""
+    with _unlogged():
+        context.configure(transaction_per_migration=True, **options)
+        command = in_phase(context.get_x_argument(), context.get_context().opts["fn"])
+        context.configure(transaction_per_migration=True, **options | {"fn": command})
 
 
 @contextmanager

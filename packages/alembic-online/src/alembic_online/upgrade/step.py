@@ -56,7 +56,7 @@ class Step:
     def quote(self, name: str) -> str:
         return postgresql.quote(self.dialect, name)
 
-    def quoted(self, table: sa.Table) -> str:
+    def quoted(self, table: sa.Table | sa.TableClause) -> str:
         return postgresql.quoted(self.dialect, table)
 
     def name_of(self, item: sa.Index | sa.Constraint) -> str | None:
@@ -82,6 +82,18 @@ class Step:
             return
         with self.operations.migration_context.autocommit_block():
             yield
+
+    @contextmanager
+    def own_transaction(self) -> Iterator[None]:
+        """Be one transaction, outside of the revision's."""
+        self.execute("BEGIN ISOLATION LEVEL READ COMMITTED")
+        try:
+            yield
+            self.execute("COMMIT")
+        except BaseException:
+            if not self.connection.invalidated:
+                self.execute("ROLLBACK")
+            raise
 
     @contextmanager
     def unhurried(self, doing: str) -> Iterator[None]:

@@ -42,6 +42,13 @@ _ADVISORY_HOLDER = f"""
     WHERE locktype = 'advisory' AND l.granted AND classid = :family AND objid = :key
       AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
 """  # noqa: S608  # no part comes from outside
+_OLD_TRANSACTIONS = f"""
+    SELECT {_SESSION} FROM pg_stat_activity AS a
+    WHERE datname = current_database() AND a.pid <> pg_backend_pid()
+      AND (backend_xid IS NOT NULL OR backend_xmin IS NOT NULL)
+      AND clock_timestamp() - xact_start > make_interval(secs => :seconds)
+    ORDER BY xact_start LIMIT 3
+"""  # noqa: S608  # no part comes from outside
 _INDEX_PROGRESS = """
     SELECT concat_ws(', ', phase, 100 * blocks_done / nullif(blocks_total, 0) || ' % of it')
     FROM pg_stat_progress_create_index WHERE pid = :pid
@@ -55,6 +62,11 @@ def lock_holders(connection: sa.Connection, tables: Sequence[str]) -> list[str]:
 
 def advisory_lock_holders(connection: sa.Connection, family: int, key: int) -> list[str]:
     return _lines(connection, _ADVISORY_HOLDER, family=family, key=key)
+
+
+def old_transactions(connection: sa.Connection, seconds: float) -> list[str]:
+    """Describe at most three that VACUUM has to spare rows for, and are open for longer."""
+    return _lines(connection, _OLD_TRANSACTIONS, seconds=seconds)
 
 
 def indented(lines: Sequence[str]) -> str:
