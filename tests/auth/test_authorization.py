@@ -222,11 +222,16 @@ async def make_second_factors(session: AsyncSession, owner: User, other: User) -
 
 
 def find_collections(known: Collection[str]) -> Iterator[tuple[str, str]]:
-    """Find `item_id` of `/items/{item_id}` with `/items`, to which a POST adds one."""
-    paths = {route.split()[1] for route in ROUTES}
-    for path in sorted(paths):
-        if (found := re.fullmatch(r"(.*)/\{(\w+)\}", path)) and found[2] not in known:
-            yield found[2], found[1]
+    """Find `item_id` of `/items/{item_id}` with `/items`, to which a POST adds one.
+
+    What the body of another refers to comes before it.
+    """
+    matches = (re.fullmatch(r"\w+ (.*)/\{(\w+)\}", route) for route in ROUTES)
+    paths = {match[2]: match[1] for match in matches if match and match[2] not in known}
+    while paths:
+        needed = {name: {*BODIES[f"POST {path}"].get("json", ())} for name, path in paths.items()}
+        name = next(each for each in paths if not needed[each] & paths.keys())
+        yield name, paths.pop(name)
 
 
 def find_caller(route: str) -> str:
