@@ -25,7 +25,7 @@ END
 
 # What docker-compose.yml runs, with the work tree mounted over /app.
 FROM build AS development
-# For the tests: the README's conversation, and Playwright's driver, which skips without a browser.
+# For the tests: curl, and what Playwright's driver needs, which skips without a browser.
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends curl libatomic1 \
     && rm -rf /var/lib/apt/lists/*

@@ -3,6 +3,7 @@
 
 HOST ?= 127.0.0.1
 PORT ?= 8000
+FROM ?= template/main
 # The first Python that is new enough, not as a virtual environment on the path has it, which would
 # be removed under its feet. `make setup PYTHON=python3.13` chooses another.
 PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
@@ -26,8 +27,9 @@ COMPILE = .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --g
 unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME
 export UV_CUSTOM_COMPILE_COMMAND = make lock
 
-.PHONY: help setup run test check format revision rebase-revision migrate bench bench-compare \
-	bench-migrations lock audit compose-check fault-check client client-check
+.PHONY: help setup run test check format domain revision rebase-revision migrate lock audit mine update \
+	client client-check
+.PHONY: bench bench-compare bench-migrations compose-check fault-check mine-check
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' Makefile
@@ -63,6 +65,10 @@ check: setup ## All that CI runs: format, lint, types, and the tests with covera
 format: setup ## Format the code and mend what ruff can mend
 	.venv/bin/ruff format
 	.venv/bin/ruff check --fix
+
+# The recipe takes what was given from the environment, where no quote in it means anything.
+domain: setup ## Write a domain: make domain NAME=project FIELDS="title:str(255) due:date? owner:user"
+	@.venv/bin/python -m tools.domain "$$NAME" "$$FIELDS" "$$PLURAL"
 
 revision: setup ## Write the revision of a model change: make revision m="Add is_active to User"
 	@.venv/bin/alembic revision --autogenerate $(if $(m),-m "$(m)")
@@ -102,3 +108,19 @@ client: setup ## Write a TypeScript client of the API into client/build; needs N
 
 client-check: setup ## Try that client in Node and in a browser; skips where there is no npm
 	@.venv/bin/python -m tests.client
+
+mine: setup ## Make this clone your own project: make mine NAME="Acme Notes" WITHOUT="items pages"
+	@.venv/bin/python -m template mine --name "$(if $(findstring command,$(origin NAME)),$$NAME)" \
+		--slug "$$SLUG" --without "$$WITHOUT" $(if $(YES),--yes)
+	@$(PIP) --quiet --no-deps --no-build-isolation --editable . && touch .venv/ready
+
+mine-check: setup ## Try that with each feature left out, and what follows; takes an hour
+	@.venv/bin/python -m tests.template $(ARGUMENTS)
+
+update: setup ## Take what is new in the template, on a branch: make update FROM=template/main
+	@test -f .template.toml || { echo "make update: this is the template itself: git pull"; exit 1; }
+	@git remote get-url template >/dev/null 2>&1 \
+		|| { echo "make update: say where it is: git remote add template URL"; exit 1; }
+	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && git fetch --quiet template \
+		&& git archive "$(FROM)" template | tar -x -C "$$folder" \
+		&& PYTHONPATH="$$folder" .venv/bin/python -m template update "$(FROM)"

@@ -1,6 +1,7 @@
 """Who is calling: add `CurrentUser` to a route and it needs a login."""
 
 import re
+from collections.abc import AsyncIterator
 from ipaddress import ip_address
 from typing import Annotated, ClassVar
 
@@ -119,9 +120,9 @@ async def get_hasher(request: Request) -> PasswordHasher:
 HasherDep = Annotated[PasswordHasher, Depends(get_hasher)]
 
 
-async def get_limits(request: Request) -> RateLimits:
-    limits: RateLimits = request.app.state.limits
-    return limits
+async def get_limits(request: Request) -> AsyncIterator[RateLimits]:
+    async with request.app.state.limits.for_request() as limits:
+        yield limits
 
 
 LimitsDep = Annotated[RateLimits, Depends(get_limits)]

@@ -18,14 +18,13 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import make_transient_to_detached
 from sqlmodel import col
 
-from app.auth.models import LoginSession, is_live
+from app.auth.models import USE_WRITTEN_AFTER, LoginSession, is_live
 from app.database.deadline import watching
 from app.database.errors import proves_unusable
 from app.database.transactions import Database
 from app.users.models import User
 
 RECENT = timedelta(minutes=15)
-USE_WRITTEN_AFTER = timedelta(minutes=5)  # `last_used_at` is this exact, for far fewer writes
 
 IS_USE_DUE = col(LoginSession.last_used_at) < func.now() - USE_WRITTEN_AFTER
 

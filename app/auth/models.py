@@ -9,6 +9,7 @@ from sqlmodel import Field, SQLModel, col
 from app.database.tables import NOW
 
 IDLE_LIFETIME = timedelta(days=7)
+USE_WRITTEN_AFTER = timedelta(minutes=5)  # `last_used_at` is this exact, for far fewer writes
 
 
 class LoginSession(SQLModel, table=True):
@@ -34,6 +35,14 @@ def is_live() -> ColumnElement[bool]:
     return and_(
         col(LoginSession.expires_at) > func.now(),
         col(LoginSession.last_used_at) > func.now() - IDLE_LIFETIME,
+    )
+
+
+def is_in_use() -> ColumnElement[bool]:
+    """Return the condition that it was used after its login, and may be in use just now."""
+    return and_(
+        col(LoginSession.last_used_at) > col(LoginSession.created_at),
+        col(LoginSession.last_used_at) > func.now() - 2 * USE_WRITTEN_AFTER,
     )
 
 

@@ -12,14 +12,25 @@ from datetime import timedelta
 from http import HTTPStatus
 from typing import Any, ClassVar, NamedTuple
 
-from sqlalchemy import ColumnElement, String, delete, false, func, insert, literal, not_, update
+from sqlalchemy import (
+    ColumnElement,
+    String,
+    case,
+    delete,
+    false,
+    func,
+    insert,
+    literal,
+    not_,
+    update,
+)
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 from sqlmodel.sql.expression import SelectOfScalar
 from structlog.contextvars import bind_contextvars
 
 from app.auth.lookup import IS_USE_DUE, find_login
-from app.auth.models import LoginSession, is_live
+from app.auth.models import LoginSession, is_in_use, is_live
 from app.auth.passwords import PasswordHasher
 from app.auth.rate_limit import PASSWORD_CHECKS, RateLimits, find_network, give_back
 from app.auth.schemas import LoginSessionPublic, PasswordChange, SignUp, TokenPublic
@@ -82,7 +93,7 @@ async def sign_up(session: AsyncSession, hasher: PasswordHasher, data: SignUp) -
     """Add a user with a password, or raise `PasswordRefused` or `EmailTaken`."""
     about = (data.email, data.full_name)
     hashed_password = await hasher.hash_new(data.password, field="password", about=about)
-    new = UserCreate(email=data.email, full_name=data.full_name)
+    new = UserCreate(**data.model_dump(exclude={"password"}))
     user = await users.create_user(session, new, hashed_password=hashed_password)
     await mail.enqueue(session, mail.EMAIL_VERIFICATION, user_id=str(user.id))
     return user
@@ -148,14 +159,18 @@ async def start_session_unless(
 def _find_surplus(user_id: uuid.UUID, *, newest: uuid.UUID) -> SelectOfScalar[uuid.UUID]:
     """Select what has expired, and of the others what was used least recently.
 
-    Not the newest, though it may look older: its instants are those of its transaction's start,
-    and of parallel logins one that started first may come last.
+    What is in use stays before all that was only begun: when it was used last is not known so
+    exactly that a row of logins could not push it out. Not the newest, though it may look older:
+    its instants are those of its transaction's start, and of parallel logins one that started first
+    may come last.
     """
     others = select(LoginSession.id).where(
         LoginSession.user_id == user_id, LoginSession.id != newest
     )
+    since = case((is_in_use(), col(LoginSession.created_at)))
     used_last = (col(LoginSession.last_used_at).desc(), col(LoginSession.id))
-    return others.order_by(is_live().desc(), *used_last).offset(SESSIONS_PER_USER - 1)
+    kept_first = (is_live().desc(), since.nulls_last(), *used_last)
+    return others.order_by(*kept_first).offset(SESSIONS_PER_USER - 1)
 
 
 async def authenticate(session: AsyncSession, database: Database, token: str) -> Login:

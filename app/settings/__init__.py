@@ -154,7 +154,7 @@ class Settings(BaseSettings):
         if self.smtp_url is None:
             yield "SMTP_URL is required in production: smtp://user:password@host:587"
         if self.mail_sender.domain == "localhost":
-            yield "MAIL_FROM is required in production: User service <no-reply@example.com>"
+            yield "MAIL_FROM is required in production: Accounts <no-reply@example.com>"
         if "*" in self.trusted_proxies:
             yield "TRUSTED_PROXIES cannot be * in production: anybody could choose their address"
         if "*" in self.cors_origins:

@@ -75,7 +75,7 @@ def parse_sender(text: str) -> Address:
     """Read an address, or a name with it; raise `ValueError`."""
     name, address = parseaddr(text)
     if not text.isprintable() or not address.isascii() or not all(address.rpartition("@")):
-        raise ValueError("it looks like User service <no-reply@example.com>")
+        raise ValueError("it looks like Accounts <no-reply@example.com>")
     return Address(name, addr_spec=address)
 
 

@@ -4,13 +4,14 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
-from typing import Any, get_args
+from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.encoders import jsonable_encoder
 from fastapi.exceptions import RequestValidationError
 from pydantic import MISSING, ConfigDict
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from structlog.contextvars import bind_contextvars
@@ -76,8 +77,8 @@ def install_error_handlers(app: FastAPI) -> None:
     app.exception_handler(InvalidField)(_invalid_field)
     app.exception_handler(RequestValidationError)(_validation_error)
     app.exception_handler(HTTPException)(answer_http_error)
-    for unavailability in get_args(database.Unavailability):
-        app.exception_handler(unavailability)(_unavailable)
+    for error in (DBAPIError, PoolTimeoutError, database.DeadlineExceeded):
+        app.exception_handler(error)(_unavailable)
     app.exception_handler(IntegrityError)(_integrity_error)
     app.exception_handler(database.OutcomeUnknown)(_outcome_unknown)
     app.exception_handler(Exception)(_unexpected_error)
@@ -136,7 +137,7 @@ async def answer_http_error(request: Request, error: HTTPException) -> Response:
     return _respond(request, error.status_code, text, headers=error.headers)
 
 
-async def _unavailable(request: Request, error: database.Unavailability) -> Response:
+async def _unavailable(request: Request, error: Exception) -> Response:
     reason = database.find_reason(error)
     if reason is None:
         raise error

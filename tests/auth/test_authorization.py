@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Collection, Iterator
+from itertools import count
 from typing import Any
 from uuid import uuid4
 
@@ -12,6 +13,7 @@ from httpx2 import AsyncClient, Response
 from sqlmodel import select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from app.auth.authorization import list_access
 from app.auth.models import LoginSession
 from app.mail.service import EMAIL_VERIFICATION, PASSWORD_RESET
 from app.main import create_app
@@ -20,6 +22,7 @@ from app.users.models import User
 from tests.conftest import new_client
 from tests.factories import (
     PASSWORD,
+    make_account,
     make_mail_token,
     make_superuser,
     make_token,
@@ -35,6 +38,7 @@ from tests.second_factors.factories import (
     make_code,
     make_reset_token,
 )
+from tests.values import make_value
 
 # The statuses for: anonymous, the object's owner, another user, a superuser.
 # A route about the caller's own things has no other's object: both users get the same.
@@ -99,12 +103,13 @@ DECISIONS = {
 }
 CALLERS = ("anonymous", "owner", "other", "superuser")
 
-# What a route needs to succeed, where that is not nothing.
+# What a route needs to succeed, where that is more than values of the types that it requires. A
+# function makes another value for each number, where a value may be there once.
 BODIES: dict[str, dict[str, Any]] = {
     "POST /set-password": {"data": {"token": "{reset_token}", "new_password": f"new {PASSWORD}"}},
     "POST /confirm-email": {"data": {"token": "{verification_token}"}},
     "POST /forgot-password": {"data": {"email": "owner@example.com"}},
-    "POST /api/v1/auth/signup": {"json": {"email": "new@example.com", "password": PASSWORD}},
+    "POST /api/v1/auth/signup": {"json": make_account("new@example.com")},
     "POST /api/v1/auth/login": {"data": {"username": "other@example.com", "password": PASSWORD}},
     "POST /api/v1/auth/login/second-factor": {
         "json": {"challenge": "{challenge}", "code": "{recovery_code}"}
@@ -125,25 +130,36 @@ BODIES: dict[str, dict[str, Any]] = {
     },
     "POST /api/v1/auth/email-verification/confirm": {"json": {"token": "{verification_token}"}},
     "POST /api/v1/users/me/email": {"json": {"new_email": "new@example.com"}},
-    "PATCH /api/v1/users/me": {"json": {"full_name": "New"}},
     "PUT /api/v1/users/me/password": {
         "json": {"current_password": PASSWORD, "new_password": f"new {PASSWORD}"}
     },
-    "POST /api/v1/users": {"json": {"email": "new@example.com"}},
-    "PATCH /api/v1/users/{user_id}": {"json": {"full_name": "New"}},
-    "POST /api/v1/items": {"json": {"title": "New"}},
-    "PATCH /api/v1/items/{item_id}": {"json": {"title": "New"}},
 }
+
+
+APP = create_app(Settings(_env_file=None))
 
 
 def find_routes() -> Iterator[str]:
     """Find every route, in the included routers too, as `METHOD /path`."""
-    for route in iter_route_contexts(create_app(Settings(_env_file=None)).routes):
+    for route in iter_route_contexts(APP.routes):
         for method in (route.methods or {"ANY"}) - {"HEAD"}:
             yield f"{method} {route.path}"
 
 
-ROUTES = sorted(find_routes())
+def make_bodies() -> Iterator[tuple[str, dict[str, Any]]]:
+    """Make JSON bodies of what the OpenAPI document says that routes require."""
+    document = APP.openapi()
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            content = operation.get("requestBody", {}).get("content", {})
+            if schema := content.get("application/json", {}).get("schema"):
+                body = make_value(schema, document["components"]["schemas"])
+                yield f"{method.upper()} {path}", {"json": body}
+
+
+EVERY_ROUTE = sorted(find_routes())
+ROUTES = [route for route in EVERY_ROUTE if route in DECISIONS]  # of the others, one test tells
+BODIES = dict(make_bodies()) | BODIES
 
 
 class Cast:
@@ -157,15 +173,28 @@ class Cast:
     ) -> Response:
         method, path = route.split()
         path = (path + query).format(**self.objects | other_objects)
-        return await self.clients[caller].request(method, path, **self.body(route))
+        return await self.clients[caller].request(method, path, **make_body(route, self.objects))
 
-    def body(self, route: str) -> dict[str, Any]:
-        """Return the body, with the objects that it names: `{reset_token}`."""
-        named = {f"{{{name}}}": value for name, value in self.objects.items()}
-        return {
-            kind: {name: named.get(value, value) for name, value in fields.items()}
-            for kind, fields in BODIES.get(route, {}).items()
-        }
+
+def make_body(route: str, objects: dict[str, Any]) -> dict[str, Any]:
+    """Return the body, with the objects that it names: `{reset_token}`."""
+    named = {f"{{{name}}}": str(value) for name, value in objects.items()}
+    body: dict[str, Any] = fill(BODIES.get(route, {}), named)
+    return body
+
+
+_numbers = count(1)
+
+
+def fill(part: Any, named: dict[str, str]) -> Any:
+    """Give what a part of a body names, and what is called as an object is: `user_id`."""
+    if callable(part):
+        return part(next(_numbers))
+    if isinstance(part, dict):
+        return {name: named.get(f"{{{name}}}") or fill(each, named) for name, each in part.items()}
+    if isinstance(part, list):
+        return [fill(each, named) for each in part]
+    return named.get(part, part) if isinstance(part, str) else part
 
 
 @pytest.fixture
@@ -232,7 +261,21 @@ async def make_other_session(session: AsyncSession, user: User) -> object:
 
 
 def test_every_route_has_a_decision() -> None:
-    assert sorted(DECISIONS) == ROUTES
+    routes = {route for route in EVERY_ROUTE if route not in DECISIONS}
+    lines = "\n".join(f'    "{route}": {suggest(route)},' for route in sorted(routes))
+    assert not routes, (
+        f"say in DECISIONS in tests/auth/test_authorization.py who may call them, such as\n{lines}"
+    )
+    gone = DECISIONS.keys() - EVERY_ROUTE
+    assert not gone, f"take out of DECISIONS in tests/auth/test_authorization.py: {gone}"
+
+
+def suggest(route: str) -> tuple[int, ...]:
+    """Return what whoever is called `audience` by `app routes` would be answered."""
+    access = next(each for each in list_access(APP) if route == f"{each.method} {each.path}")
+    success = {"POST": 201, "DELETE": 204}.get(access.method, 200)
+    user = success if access.audience != "superuser" else 403
+    return (success if access.audience == "anyone" else 401, user, user, success)
 
 
 @pytest.mark.parametrize("route", ROUTES)

@@ -23,7 +23,7 @@ ROLES = ("app_owner", "app_service")
 @pytest.fixture(scope="module")
 def roles() -> dict[str, str]:
     """The script's roles, by names that no other test of the server uses."""
-    return {role: f"{role}_{uuid4().hex}" for role in ROLES}
+    return {role: f"{role}_{uuid4().hex[:8]}" for role in ROLES}
 
 
 @pytest.fixture(scope="module")

@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+from app.parts import NAME
 from app.settings import Settings, SettingsError, read_settings
 from tests.servers import ROOT
 
@@ -169,7 +170,7 @@ def test_smtp_url_may_quote_what_it_holds(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_mail_from_has_a_name_or_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert str(read_settings().mail_sender) == "User service <no-reply@localhost>"
+    assert read_settings().mail_sender.display_name == NAME
     monkeypatch.setenv("MAIL_FROM", "no-reply@example.com")
     assert str(read_settings().mail_sender) == "no-reply@example.com"
 

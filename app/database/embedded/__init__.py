@@ -20,7 +20,7 @@ __all__ = ["EmbeddedServerError", "running_server"]
 
 @contextmanager
 def running_server(folder: Path, *settings: str) -> Iterator[URL]:
-    """Run PostgreSQL on the data in `folder` and yield the URL of its database `app`.
+    """Run PostgreSQL on the data in `folder` and yield the URL of the service's database.
 
     `settings`, such as `"fsync=off"`, count if this call is the one that starts the server.
     """

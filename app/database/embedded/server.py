@@ -9,10 +9,12 @@ from contextlib import suppress
 from pathlib import Path
 
 import psycopg
+from psycopg import sql
 from sqlalchemy import URL
 
 from app.database.embedded.programs import MAJOR_VERSION, EmbeddedServerError, call, run
 
+_DATABASE = "app"
 _PORT = "5432"
 _SOCKET_FOLDER_BYTES = 85  # a socket's whole path may have 103 bytes on macOS, 107 on Linux
 _CHILDREN_END = 10  # seconds that the children of a killed server may take to notice
@@ -103,11 +105,12 @@ class Server:
         with psycopg.connect(
             host=host, port=int(_PORT), user="postgres", dbname="postgres", autocommit=True
         ) as connection:
-            found = connection.execute("SELECT 1 FROM pg_database WHERE datname = 'app'")
+            found = connection.execute("SELECT FROM pg_database WHERE datname = %s", [_DATABASE])
             if found.rowcount == 0:
-                connection.execute("CREATE DATABASE app")
+                create = sql.SQL("CREATE DATABASE {}").format(sql.Identifier(_DATABASE))
+                connection.execute(create)
         query = {"host": host, "port": _PORT}
-        return URL.create("postgresql", username="postgres", database="app", query=query)
+        return URL.create("postgresql", username="postgres", database=_DATABASE, query=query)
 
     def _socket_folder(self) -> Path | None:
         """Line 5 of postmaster.pid, a file that a killed server leaves behind."""

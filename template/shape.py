@@ -1,0 +1,51 @@
+"""Makes the files of the template those of a project; nothing outside the folder is needed."""
+
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+from template.cutting import take_out
+from template.errors import TemplateError
+from template.evidence import tidy_evidence
+from template.features import HERE, Feature, choose_features, read_template
+from template.locks import drop_packages
+from template.names import Names
+from template.record import Record
+from template.renaming import rename
+
+_PROJECT = "user-service"
+_FIXED = "F401,I001"  # imports that a cut has left, and their order
+
+
+def shape(folder: Path, record: Record) -> None:
+    """Take out what the record says, and put in its names."""
+    names = Names(record.name, record.slug)
+    template = fill_cuts(read_template(), names)
+    features = [template, *choose_features(record.without)]
+    pages = {path.name: path.read_text("utf-8") for path in sorted(HERE.glob("new/*"))}
+    take_out(folder, features)
+    packages = [name for feature in features for name in feature.packages]
+    drop_packages(folder, packages, _PROJECT)
+    tidy_evidence(folder)
+    for name, text in pages.items():
+        (folder / name).write_text(names.fill(text).replace("{year}", str(record.year)), "utf-8")
+    rename(folder, names, template.renames)
+    record.write(folder)
+    _tidy_code(folder)
+
+
+def fill_cuts(feature: Feature, names: Names) -> Feature:
+    """Put the names where a cut leaves a place for them."""
+    cuts = tuple(replace(cut, put=names.fill(cut.put)) for cut in feature.cuts)
+    return replace(feature, cuts=cuts)
+
+
+def _tidy_code(folder: Path) -> None:
+    for arguments in (("check", "--fix-only", f"--select={_FIXED}"), ("format",)):
+        command = [sys.executable, "-m", "ruff", *arguments, "--no-cache", "--quiet", "."]
+        done = subprocess.run(  # noqa: S603  # ruff, of this project
+            command, cwd=folder, capture_output=True, text=True, check=False
+        )
+        if done.returncode:
+            raise TemplateError(f"ruff failed: {done.stderr.strip() or done.stdout.strip()}")
