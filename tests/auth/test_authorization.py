@@ -29,6 +29,7 @@ from tests.factories import (
     make_user,
     sign_in,
 )
+from tests.passkeys.factories import make_passkey_objects
 from tests.problems import read_problem
 from tests.second_factors.factories import (
     add_recovery_codes,
@@ -65,6 +66,15 @@ DECISIONS = {
     "POST /api/v1/auth/second-factor-reset/confirm": (204, 204, 204, 204),
     "GET /reset-second-factors": (200, 200, 200, 200),
     "POST /reset-second-factors": (200, 200, 200, 200),
+    "POST /api/v1/auth/login/passkey/options": (200, 200, 200, 200),
+    "POST /api/v1/auth/login/passkey": (200, 200, 200, 200),
+    "POST /api/v1/auth/login/second-factor/passkey/options": (200, 200, 200, 200),
+    "POST /api/v1/auth/login/second-factor/passkey": (200, 200, 200, 200),
+    "GET /api/v1/users/me/passkeys": (401, 200, 200, 200),
+    "POST /api/v1/users/me/passkeys/options": (401, 200, 200, 200),
+    "POST /api/v1/users/me/passkeys": (401, 201, 400, 400),
+    "PATCH /api/v1/users/me/passkeys/{passkey_id}": (401, 200, 404, 404),
+    "DELETE /api/v1/users/me/passkeys/{passkey_id}": (401, 204, 404, 404),
     "POST /api/v1/auth/logout": (401, 204, 204, 204),
     "GET /api/v1/auth/sessions": (401, 200, 200, 200),
     "DELETE /api/v1/auth/sessions": (401, 204, 204, 204),
@@ -104,6 +114,13 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /api/v1/auth/login/second-factor": {
         "json": {"challenge": "{challenge}", "code": "{recovery_code}"}
     },
+    "POST /api/v1/auth/login/passkey": {"json": {"credential": "{passkey_login}"}},
+    "POST /api/v1/auth/login/second-factor/passkey/options": {"json": {"challenge": "{challenge}"}},
+    "POST /api/v1/auth/login/second-factor/passkey": {
+        "json": {"challenge": "{challenge}", "credential": "{passkey_second_step}"}
+    },
+    "POST /api/v1/users/me/passkeys": {"json": {"name": "New", "credential": "{new_passkey}"}},
+    "PATCH /api/v1/users/me/passkeys/{passkey_id}": {"json": {"name": "New"}},
     "POST /api/v1/auth/second-factor-reset/confirm": {"json": {"token": "{factor_reset_token}"}},
     "POST /reset-second-factors": {"data": {"token": "{factor_reset_token}"}},
     "POST /api/v1/users/me/second-factors/totp/confirm": {"json": {"code": "{first_code}"}},
@@ -209,13 +226,15 @@ async def make_cast(app: FastAPI, session: AsyncSession) -> Cast:
     return cast
 
 
-async def make_second_factors(session: AsyncSession, owner: User, other: User) -> dict[str, str]:
+async def make_second_factors(session: AsyncSession, owner: User, other: User) -> dict[str, Any]:
     """Give one user an app and recovery codes, and let the other set up an app just now."""
     await add_totp(session, owner)
     first_secret = await add_totp(session, other, is_confirmed=False)
+    challenge = await make_challenge(session, owner)
     return {
+        **await make_passkey_objects(session, owner, challenge),
         "factor_reset_token": await make_reset_token(session, owner),
-        "challenge": await make_challenge(session, owner),
+        "challenge": challenge,
         "recovery_code": (await add_recovery_codes(session, owner))[0],
         "first_code": make_code(first_secret),
     }
