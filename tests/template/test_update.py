@@ -61,7 +61,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    # DESTRUCTIVE: {table}.nickname
+    # DESTRUCTIVE: {table}.nickname goes.
     op.drop_column("{table}", "nickname")
 '''
 
