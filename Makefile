@@ -27,7 +27,7 @@ COMPILE = .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --g
 unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME
 export UV_CUSTOM_COMPILE_COMMAND = make lock
 
-.PHONY: help setup run test check format revision rebase-revision migrate lock audit mine update \
+.PHONY: help setup run test check format domain revision rebase-revision migrate lock audit mine update \
 	client client-check
 .PHONY: bench bench-compare bench-migrations compose-check fault-check mine-check
 
@@ -65,6 +65,10 @@ check: setup ## All that CI runs: format, lint, types, and the tests with covera
 format: setup ## Format the code and mend what ruff can mend
 	.venv/bin/ruff format
 	.venv/bin/ruff check --fix
+
+# The recipe takes what was given from the environment, where no quote in it means anything.
+domain: setup ## Write a domain: make domain NAME=project FIELDS="title:str(255) due:date? owner:user"
+	@.venv/bin/python -m tools.domain "$$NAME" "$$FIELDS" "$$PLURAL"
 
 revision: setup ## Write the revision of a model change: make revision m="Add is_active to User"
 	@.venv/bin/alembic revision --autogenerate $(if $(m),-m "$(m)")

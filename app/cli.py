@@ -33,11 +33,20 @@ from app.database.url import DatabaseURLError, database_url, require_postgresql
 from app.greeting import describe_first_steps, describe_service
 from app.main import create_app
 from app.observability.logging import configure_logging
-from app.parts import create_database, create_hasher, create_mail_worker, read_revisions
+from app.parts import (
+    ACCOUNT_COMMANDS,
+    AccountCommand,
+    create_database,
+    create_gate,
+    create_hasher,
+    create_mail_worker,
+    read_revisions,
+)
 from app.seed import seed as add_demo_data
 from app.settings import PROJECT, Settings, SettingsError, read_settings
 from app.web.errors import ServiceError
 from app.web.health import check_revision
+from app.web.schemas import find_canonical_email
 from app.web.server import PortTakenError, check_port, serve
 
 _LOOPBACK = {"127.0.0.1", "localhost"}
@@ -144,6 +153,21 @@ def seed(
     typer.echo(
         f"{users} users with {items_per_user} items each; sign in as {email} with {password}"
     )
+
+
+def _add_account_command(name: str, work: AccountCommand) -> None:
+    def command(email: str) -> None:
+        settings = read_settings()
+        address = find_canonical_email(email) or email
+        with _migrated_database(settings) as url:
+            _transact(url, lambda session: work(session, create_gate(settings), address))
+        typer.echo(f"{address}: done")
+
+    cli.command(name, help=(work.__doc__ or "").partition("\n")[0])(command)
+
+
+for each in ACCOUNT_COMMANDS.items():
+    _add_account_command(*each)
 
 
 @cli.command()

@@ -22,9 +22,12 @@ from app.observability.logging import configure_logging
 from app.observability.metrics import RequestMetrics, sampling
 from app.observability.telemetry import conceal_requests, configure_telemetry
 from app.parts import (
+    FEATURES,
     NAME,
+    PAGES,
     create_connections,
     create_database,
+    create_gate,
     create_hasher,
     create_mail_worker,
     create_samples,
@@ -71,13 +74,15 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.router.route_class = ServiceRoute  # of `@app.get`
     app.state.settings = settings
     app.state.stopping = False
+    app.state.gate = create_gate(settings)
     app.state.pages = Pages(service=NAME, password_min_length=settings.password_min_length)
     install_error_handlers(app)
     # What is asked for most comes first, since routes are tried in this order.
-    for router in (me_router, items_router, users_router, auth_router):
+    for router in (me_router, items_router, users_router, auth_router, *FEATURES):
         app.include_router(router, prefix=API)
     app.include_router(health_router)
-    app.include_router(auth_pages)
+    for pages in (auth_pages, *PAGES):
+        app.include_router(pages)
     if settings.serves_docs:
         app.include_router(docs_router)
     return app

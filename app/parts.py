@@ -1,28 +1,48 @@
 """What lasts as long as the process, built from the settings."""
 
 import resource
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from sqlalchemy import URL
+from sqlmodel.ext.asyncio.session import AsyncSession
 
+from app.auth.gate import Gate
 from app.auth.password_policy import PasswordPolicy
 from app.auth.passwords import PasswordHasher
 from app.auth.purge import purge_expired
 from app.database.statements import log_statements
 from app.database.transactions import Database
 from app.mail.backlog import count_due_mails, get_age_of_oldest_mail
+from app.mail.letters import WRITERS
 from app.mail.messages import Composer
 from app.mail.outlet import Console
 from app.mail.smtp import SMTPOutlet
 from app.mail.worker import MailWorker
 from app.observability.metrics import Sample
+from app.second_factors.gate import OneTimeCodes, SecondFactors
+from app.second_factors.keys import Keys
+from app.second_factors.pages import router as second_factors_pages
+from app.second_factors.purge import EXPIRED as EXPIRED_SECOND_FACTORS
+from app.second_factors.reset import WRITERS as SECOND_FACTOR_WRITERS
+from app.second_factors.reset import reset_at_once
+from app.second_factors.router import router as second_factors_router
 from app.settings import PROJECT, Settings
 from app.web.connections import Connections, Patience
 from app.web.health import Revisions
 
 NAME = "User service"
+# What can be taken out whole.
+FEATURES: Final[Sequence[APIRouter]] = (second_factors_router,)
+PAGES: Final[Sequence[APIRouter]] = (second_factors_pages,)
+AccountCommand = Callable[[AsyncSession, Any, str], Awaitable[None]]
+ACCOUNT_COMMANDS: Final[dict[str, AccountCommand]] = {
+    "reset-second-factors": reset_at_once,
+}
+"""Commands of `app` about one account: each gets the session, the gate, and the address."""
+WRITERS.update(SECOND_FACTOR_WRITERS)
 _OTHER_FILES: Final = 64  # that a process opens besides its connections
 
 
@@ -31,6 +51,17 @@ def create_hasher(settings: Settings) -> PasswordHasher:
         memory=settings.password_hash_memory,
         threads=settings.password_hash_threads,
         policy=PasswordPolicy(min_length=settings.password_min_length, application=NAME),
+    )
+
+
+def create_gate(settings: Settings) -> Gate:
+    """Make what a login must pass besides the password."""
+    given = settings.second_factor_key_list
+    return SecondFactors(
+        keys=Keys(*given) if given else Keys.for_development(),
+        issuer=NAME,
+        required=settings.second_factor_required,
+        factors=[OneTimeCodes()],
     )
 
 
@@ -69,7 +100,8 @@ def create_mail_worker(settings: Settings, database: Database) -> MailWorker:
     server = settings.smtp_server
     outlet = Console() if server is None else SMTPOutlet(server)
     composer = Composer(public_url=settings.public_url, sender=settings.mail_sender)
-    return MailWorker(database, outlet, composer, tidy=purge_expired)
+    tidy = partial(purge_expired, of_features=EXPIRED_SECOND_FACTORS)
+    return MailWorker(database, outlet, composer, tidy)
 
 
 def create_samples(app: FastAPI) -> dict[str, Sample]:

@@ -22,6 +22,7 @@ _START = 60  # seconds that a server may take to answer
 _PRODUCTION = {
     "ENVIRONMENT": "production",
     "PUBLIC_URL": "https://service.example.com",
+    "SECOND_FACTOR_KEYS": "a" * 43 + "=",
     "SMTP_URL": "smtp://127.0.0.1:25",
     "MAIL_FROM": "service@example.com",
     "MAIL_WORKER": "false",

@@ -18,6 +18,7 @@ from tests.conftest import alembic_config
 # What production requires besides the database.
 IN_PRODUCTION = {
     "PUBLIC_URL": "https://app.example.com",
+    "SECOND_FACTOR_KEYS": "a" * 43 + "=",
     "SMTP_URL": "smtp://mail.example.com",
     "MAIL_FROM": "no-reply@example.com",
 }

@@ -257,6 +257,7 @@ def production_settings(**settings: Any) -> Settings:
         "environment": "production",
         "database_url": "postgresql://nowhere.example/app",
         "public_url": "https://app.example.com",
+        "second_factor_keys": "a" * 43 + "=",
         "smtp_url": "smtp://nowhere.example",
         "mail_from": "no-reply@example.com",
     }

@@ -4,7 +4,6 @@ from itertools import count
 from typing import Any
 
 from httpx2 import AsyncClient
-from pydantic import Secret
 from sqlalchemy import DateTime, Interval, cast, type_coerce, update
 from sqlmodel import col
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -16,23 +15,40 @@ from app.auth.schemas import SignUp
 from app.auth.service import Client, sign_up, start_session
 from app.mail.models import EmailToken
 from app.mail.service import Proof, mint_token
-from app.users.models import User
+from app.users.models import User, UserBase
+from app.users.schemas import UserCreate
+from tests.values import fill_in
 
 PASSWORD = "correct horse battery staple"
-POLICY = PasswordPolicy(min_length=15, application="User service")
+POLICY = PasswordPolicy(min_length=15, application="Marble shop")
 HASHER = PasswordHasher(memory=8, threads=2, policy=POLICY)
 _numbers = count(1)
+
+
+def make_account(email: str = "ada@example.com", **values: Any) -> dict[str, Any]:
+    """Return a body for sign-up, with whatever it requires."""
+    return fill_in(SignUp, **{"email": email, "password": PASSWORD} | values)
+
+
+def make_invitation(email: str = "ada@example.com", **values: Any) -> dict[str, Any]:
+    """Return a body with which an administrator adds a user, with whatever it requires."""
+    return fill_in(UserCreate, email=email, **values)
+
+
+def new_user(email: str = "ada@example.com", **values: Any) -> User:
+    """Return a row as a migration or an import would write it: of nothing that was checked."""
+    return User(**fill_in(UserBase, **{"email": email, "hashed_password": "x"} | values))
 
 
 async def make_user(session: AsyncSession, **attributes: Any) -> User:
     """Sign a user up with `PASSWORD`; `attributes` are set over what sign-up does."""
     number = next(_numbers)
-    data = SignUp(
+    account = make_account(
         email=attributes.pop("email", f"user{number}@example.com"),
-        password=Secret(attributes.pop("password", PASSWORD)),
+        password=attributes.pop("password", PASSWORD),
         full_name=attributes.pop("full_name", f"User {number}"),
     )
-    user = await sign_up(session, HASHER, data)
+    user = await sign_up(session, HASHER, SignUp(**account))
     for name, value in attributes.items():
         setattr(user, name, value)
     await session.commit()

@@ -8,14 +8,22 @@ from fastapi.dependencies.models import Dependant
 from fastapi.routing import iter_route_contexts
 
 from app.auth.dependencies import (
+    get_any_login,
     get_current_login,
     get_current_user,
+    get_recent_any_login,
     get_recent_login,
     get_superuser,
 )
 
 # The strictest first; a route that depends on none is open to anyone.
-_AUDIENCES = {get_superuser: "superuser", get_current_login: "user", get_current_user: "user"}
+_AUDIENCES = {
+    get_superuser: "superuser",
+    get_current_login: "user",
+    get_current_user: "user",
+    get_any_login: "user",
+}
+_RECENT = {get_recent_login, get_recent_any_login}
 
 
 class Access(NamedTuple):
@@ -37,7 +45,7 @@ def list_access(app: FastAPI) -> list[Access]:
 def _audience(dependant: Dependant) -> str:
     calls = {each.call for each in _flatten(dependant)}
     audience = next((name for call, name in _AUDIENCES.items() if call in calls), "anyone")
-    return f"{audience}, recent login" if get_recent_login in calls else audience
+    return f"{audience}, recent login" if _RECENT & calls else audience
 
 
 def _flatten(dependant: Dependant) -> Iterator[Dependant]:

@@ -1,13 +1,16 @@
 """Who is calling: add `CurrentUser` to a route and it needs a login."""
 
 import re
+from collections.abc import AsyncIterator
 from ipaddress import ip_address
 from typing import Annotated, ClassVar
 
-from fastapi import Depends, Request
+from fastapi import Depends, Form, Request
 from fastapi.security import OAuth2PasswordBearer
 from structlog.contextvars import bind_contextvars
 
+from app.auth.gate import Gate
+from app.auth.login import Attempt
 from app.auth.passwords import PasswordHasher
 from app.auth.rate_limit import (
     MAIL_TOKENS_PER_NETWORK,
@@ -16,7 +19,7 @@ from app.auth.rate_limit import (
     RateLimits,
     find_mailbox,
 )
-from app.auth.schemas import SignUp
+from app.auth.schemas import LoginForm, SignUp
 from app.auth.service import Client, Login, RecentLoginRequired, authenticate
 from app.users.models import User
 from app.web.errors import Forbidden, Unauthenticated
@@ -39,13 +42,25 @@ class SuperuserRequired(Forbidden):
 _scheme = OAuth2PasswordBearer(tokenUrl="/api/v1/auth/login", auto_error=False)
 
 
-async def get_current_login(
+async def get_any_login(
     request: Request, session: SessionDep, token: Annotated[str | None, Depends(_scheme)]
 ) -> Login:
+    """Return the caller's login even where the gate lets it do nothing else."""
     if token is None:
         raise NotAuthenticated
     login = await authenticate(session, await get_database(request), token)
     bind_contextvars(user_id=str(login.user.id), session_id=str(login.session_id))
+    return login
+
+
+AnyLogin = Annotated[Login, Depends(get_any_login)]
+
+
+async def get_current_login(
+    request: Request, session: SessionDep, token: Annotated[str | None, Depends(_scheme)]
+) -> Login:
+    login = await get_any_login(request, session, token)
+    (await get_gate(request)).admit(login)
     return login
 
 
@@ -64,7 +79,7 @@ async def find_current_login(
 ) -> Login | None:
     """Return the caller's login, if there is one, for a route that is open to anyone."""
     try:
-        return await get_current_login(request, session, token)
+        return await get_any_login(request, session, token)
     except Unauthenticated:
         return None
 
@@ -79,6 +94,13 @@ async def get_recent_login(login: CurrentLogin) -> Login:
 
 
 RecentLogin = Annotated[Login, Depends(get_recent_login)]
+
+
+async def get_recent_any_login(login: AnyLogin) -> Login:
+    return await get_recent_login(login)
+
+
+RecentAnyLogin = Annotated[Login, Depends(get_recent_any_login)]
 
 
 async def get_superuser(user: CurrentUser) -> User:
@@ -98,12 +120,20 @@ async def get_hasher(request: Request) -> PasswordHasher:
 HasherDep = Annotated[PasswordHasher, Depends(get_hasher)]
 
 
-async def get_limits(request: Request) -> RateLimits:
-    limits: RateLimits = request.app.state.limits
-    return limits
+async def get_limits(request: Request) -> AsyncIterator[RateLimits]:
+    async with request.app.state.limits.for_request() as limits:
+        yield limits
 
 
 LimitsDep = Annotated[RateLimits, Depends(get_limits)]
+
+
+async def get_gate(request: Request) -> Gate:
+    gate: Gate = request.app.state.gate
+    return gate
+
+
+GateDep = Annotated[Gate, Depends(get_gate)]
 
 
 async def get_client(request: Request) -> Client:
@@ -121,6 +151,13 @@ def _find_address(request: Request) -> str | None:
 
 
 ClientDep = Annotated[Client, Depends(get_client)]
+
+
+async def get_attempt(client: ClientDep, form: Annotated[LoginForm, Form()]) -> Attempt:
+    return Attempt(form, client)
+
+
+AttemptDep = Annotated[Attempt, Depends(get_attempt)]
 
 
 async def limit_sign_up(

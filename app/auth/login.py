@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from hashlib import sha256
 from typing import ClassVar, NamedTuple
 
-from sqlalchemy import ARRAY, String, func, update
+from sqlalchemy import ARRAY, ColumnElement, String, func, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 from structlog.contextvars import bind_contextvars
 
+from app.auth.gate import Gate, Verified
 from app.auth.models import KnownDevice, LoginSession, is_live
 from app.auth.passwords import PasswordHasher
 from app.auth.rate_limit import (
@@ -24,7 +25,7 @@ from app.auth.rate_limit import (
     give_back,
 )
 from app.auth.schemas import LoginForm, TokenPublic
-from app.auth.service import Client, lock_user, start_session
+from app.auth.service import Client, lock_user, start_session_unless
 from app.database.transactions import release_connection
 from app.mail import service as mail
 from app.users.models import User
@@ -41,6 +42,13 @@ class InvalidCredentials(Unauthenticated):
     headers: ClassVar = {"WWW-Authenticate": "Bearer"}
 
 
+class Attempt(NamedTuple):
+    """What was typed, and where."""
+
+    form: LoginForm
+    client: Client
+
+
 class _Account(NamedTuple):
     """What is known of an address before its password is checked; nobody's looks the same."""
 
@@ -55,14 +63,15 @@ async def log_in(
     session: AsyncSession,
     hasher: PasswordHasher,
     limits: RateLimits,
-    form: LoginForm,
-    client: Client,
+    gate: Gate,
+    attempt: Attempt,
 ) -> TokenPublic:
-    """Start a login session, or raise `InvalidCredentials` or `TooManyRequests`.
+    """Start a login session; or raise `InvalidCredentials`, `TooManyRequests`, or what `gate` says.
 
     Whether the account exists, and what else may be wrong, changes neither the answer nor the
     work: the same queries, the same limits, one hash.
     """
+    form, client = attempt
     hasher.require_place()
     email = find_canonical_email(form.username)
     async with limits.turn() as reading:
@@ -80,22 +89,29 @@ async def log_in(
         # Perhaps a parallel login was the first to replace the outdated hash.
         await give_back(session, uses)
         await release_connection(session)
-        return await log_in(session, hasher, limits, form, client)
+        return await log_in(session, hasher, limits, gate, attempt)
     if new_hash:
         await _replace_hash(session, user_id, new_hash)
-    if await _remember_device(session, user_id, client):
-        await mail.enqueue(session, "new_login", user_id=str(user_id), **client._asdict())
-    token = await start_session(session, user_id, client)
+    token = await start_session_unless(session, gate.is_closed(), user_id, client)
+    if token is not None:
+        await remember_device(session, user_id, client)
     await give_back(session, uses)  # last: other attempts wait for these rows
+    if token is None:
+        await release_connection(session)
+        raise await gate.ask(limits, Verified(user_id, new_hash or account.hashed_password), client)
     return token
 
 
 async def _find_account(session: AsyncSession, email: str | None) -> _Account:
-    live = select(LoginSession.address).where(LoginSession.user_id == User.id, is_live())
-    addresses = func.array(live.scalar_subquery(), type_=ARRAY(String))
-    account = select(User.id, User.hashed_password, User.is_active, addresses)
+    account = select(User.id, User.hashed_password, User.is_active, signed_in_from())
     row = (await session.exec(account.where(User.email == (email or "")))).one_or_none()
     return _Account(*row) if row else _Account(None, NO_PASSWORD, is_active=False, addresses=[])
+
+
+def signed_in_from() -> ColumnElement[Sequence[str | None]]:
+    """Return the addresses from which the user of a row is signed in."""
+    live = select(LoginSession.address).where(LoginSession.user_id == User.id, is_live())
+    return func.array(live.scalar_subquery(), type_=ARRAY(String))
 
 
 def _limit(name: str, account: _Account, client: Client) -> list[Use]:
@@ -114,7 +130,13 @@ async def _replace_hash(session: AsyncSession, user_id: uuid.UUID, new_hash: str
     await session.exec(user.values(hashed_password=new_hash))
 
 
-async def _remember_device(session: AsyncSession, user_id: uuid.UUID, client: Client) -> bool:
+async def remember_device(session: AsyncSession, user_id: uuid.UUID, client: Client) -> None:
+    """Note where the user signs in, and tell the user by mail where that is new."""
+    if await _is_new_device(session, user_id, client):
+        await mail.enqueue(session, "new_login", user_id=str(user_id), **client._asdict())
+
+
+async def _is_new_device(session: AsyncSession, user_id: uuid.UUID, client: Client) -> bool:
     """Note where the user signs in; tell whether the device or the network is a new one.
 
     Of the first login, which has nothing to be compared with, it is not said.

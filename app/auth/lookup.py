@@ -18,14 +18,13 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import make_transient_to_detached
 from sqlmodel import col
 
-from app.auth.models import LoginSession, is_live
+from app.auth.models import USE_WRITTEN_AFTER, LoginSession, is_live
 from app.database.deadline import watching
 from app.database.errors import proves_unusable
 from app.database.transactions import Database
 from app.users.models import User
 
 RECENT = timedelta(minutes=15)
-USE_WRITTEN_AFTER = timedelta(minutes=5)  # `last_used_at` is this exact, for far fewer writes
 
 IS_USE_DUE = col(LoginSession.last_used_at) < func.now() - USE_WRITTEN_AFTER
 
@@ -35,6 +34,7 @@ class FoundLogin(NamedTuple):
     session_id: uuid.UUID
     is_recent: bool
     is_use_due: bool
+    is_strong: bool
 
 
 async def find_login(database: Database, token_hash: bytes) -> FoundLogin | None:
@@ -51,10 +51,10 @@ async def find_login(database: Database, token_hash: bytes) -> FoundLogin | None
             row = (await connection.execute(_statement(), values)).one_or_none()
     if row is None:
         return None
-    session_id, is_recent, is_use_due, *columns = row
+    session_id, is_recent, is_use_due, is_strong, *columns = row
     user = User(**dict(zip(_attributes(), columns, strict=True)))
     make_transient_to_detached(user)
-    return FoundLogin(user, session_id, is_recent, is_use_due)
+    return FoundLogin(user, session_id, is_recent, is_use_due, is_strong)
 
 
 async def _send(driver: AsyncConnection[Any], values: dict[str, Any]) -> Sequence[Any] | None:
@@ -85,6 +85,7 @@ def _statement() -> Select[*tuple[Any, ...]]:
         LoginSession.id,
         col(LoginSession.authenticated_at) > func.now() - RECENT,
         IS_USE_DUE,
+        LoginSession.is_strong,
         *(getattr(User, name) for name in _attributes()),
     ]
     return (

@@ -3,12 +3,13 @@
 import uuid
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, and_, func
+from sqlalchemy import ColumnElement, and_, func, text
 from sqlmodel import Field, SQLModel, col
 
 from app.database.tables import NOW
 
 IDLE_LIFETIME = timedelta(days=7)
+USE_WRITTEN_AFTER = timedelta(minutes=5)  # `last_used_at` is this exact, for far fewer writes
 
 
 class LoginSession(SQLModel, table=True):
@@ -25,6 +26,8 @@ class LoginSession(SQLModel, table=True):
     expires_at: datetime = Field(index=True)
     address: str | None = Field(default=None, max_length=45)
     user_agent: str | None = Field(default=None, max_length=255)
+    # Whether more than a password was asked.
+    is_strong: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
 
 
 def is_live() -> ColumnElement[bool]:
@@ -32,6 +35,14 @@ def is_live() -> ColumnElement[bool]:
     return and_(
         col(LoginSession.expires_at) > func.now(),
         col(LoginSession.last_used_at) > func.now() - IDLE_LIFETIME,
+    )
+
+
+def is_in_use() -> ColumnElement[bool]:
+    """Return the condition that it was used after its login, and may be in use just now."""
+    return and_(
+        col(LoginSession.last_used_at) > col(LoginSession.created_at),
+        col(LoginSession.last_used_at) > func.now() - 2 * USE_WRITTEN_AFTER,
     )
 
 

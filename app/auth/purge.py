@@ -1,5 +1,6 @@
 """Deleting what has served its time: each hour, in steps so small that nobody waits for them."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 from functools import partial
 from typing import Final, NamedTuple
@@ -45,10 +46,10 @@ EXPIRED: Final = (
 )
 
 
-async def purge_expired(database: Database) -> int:
+async def purge_expired(database: Database, *, of_features: Sequence[Expired] = ()) -> int:
     """Delete what has expired and return how many rows; none if another process is at it."""
     deleted = 0
-    for expired in EXPIRED:
+    for expired in (*EXPIRED, *of_features):
         count: int | None = BATCH
         while count == BATCH:
             count = await database.transact(partial(_delete_some, expired=expired))

@@ -5,8 +5,10 @@ instant, its theoretical arrival time, which each use moves on. The database's c
 """
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from copy import copy
 from datetime import datetime, timedelta
 from hashlib import sha256
 from http import HTTPStatus
@@ -27,17 +29,22 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.sql.dml import ReturningInsert
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.sql.dml import ReturningInsert, Update
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 from sqlmodel.sql.expression import SelectOfScalar
 
 from app.auth.models import RateLimit
+from app.database.deadline import time_limit
+from app.database.errors import find_reason
 from app.database.transactions import Database
 from app.web.errors import ServiceError, Unavailable
 
 _CONNECTIONS = 2
 _PATIENCE = 3  # seconds
+_DEBTS = 10_000  # that a process remembers
 
 
 class TooManyRequests(ServiceError):
@@ -117,6 +124,23 @@ class RateLimits:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._turns = asyncio.Semaphore(_CONNECTIONS)
+        self.used: deque[Use] = deque(maxlen=0)  # noted where they are lent to a request
+        self._owed: deque[Use] = deque(maxlen=_DEBTS)
+
+    @asynccontextmanager
+    async def for_request(self) -> AsyncIterator["RateLimits"]:
+        """Lend them to one request; what the service could not decide costs nobody anything."""
+        mine = copy(self)
+        mine.used = deque()
+        try:
+            yield mine
+        except Exception as error:
+            if isinstance(error, Unavailable) or find_reason(error):
+                self._owed.extend(mine.used)
+                # It may be down for this too; then whoever comes next pays the debts.
+                with suppress(Unavailable, DBAPIError, PoolTimeoutError), time_limit(1):
+                    await self.consume()
+            raise
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[AsyncSession]:
@@ -142,13 +166,24 @@ class RateLimits:
         nothing from the account that it tries.
         """
         async with self.turn() as session:
+            await self._pay_debts(session)
             for use in uses:
                 if (await session.exec(_take(use))).first() is None:
                     wait = (await session.exec(_find_wait(use))).first()
                     break
+                self.used.append(use)
             else:
                 return
         raise TooManyRequests(wait or use.limit.interval)
+
+    async def _pay_debts(self, session: AsyncSession) -> None:
+        while self._owed:
+            use = self._owed.popleft()
+            try:
+                await session.exec(_return([use]).where(_NOT_DURABLE))
+            except BaseException:
+                self._owed.append(use)
+                raise
 
 
 async def give_back(session: AsyncSession, uses: Sequence[Use]) -> None:
@@ -156,18 +191,7 @@ async def give_back(session: AsyncSession, uses: Sequence[Use]) -> None:
 
     The rows are locked in the order in which `consume` does it, so that none waits for a ring.
     """
-    hashes = literal([each.key_hash for each in uses], ARRAY(LargeBinary))
-    intervals = literal([each.limit.interval for each in uses], ARRAY(Interval))
-    columns = (column("key_hash", LargeBinary), column("interval", Interval))
-    unnest = func.unnest(hashes, intervals)
-    given = unnest.table_valued(*columns, with_ordinality="place").render_derived()
-    rows = select(col(RateLimit.key_hash), given.c.interval).join(
-        given, col(RateLimit.key_hash) == given.c.key_hash
-    )
-    locked = rows.order_by(given.c.place).with_for_update(of=RateLimit).cte("locked")
-    mine = update(RateLimit).where(col(RateLimit.key_hash) == locked.c.key_hash)
-    back = mine.values(arrival_at=_arrival_at - locked.c.interval)
-    await session.exec(back.execution_options(synchronize_session=False))
+    await session.exec(_return(uses))
 
 
 # As SQLAlchemy's own type: SQLModel's takes whatever is added or compared for an instant too.
@@ -192,6 +216,22 @@ def _take(use: Use) -> ReturningInsert[datetime]:
         )
         .returning(col(RateLimit.arrival_at))
     )
+
+
+def _return(uses: Sequence[Use]) -> Update:
+    """Undo uses of different keys, whose rows are locked in this order."""
+    hashes = literal([each.key_hash for each in uses], ARRAY(LargeBinary))
+    intervals = literal([each.limit.interval for each in uses], ARRAY(Interval))
+    columns = (column("key_hash", LargeBinary), column("interval", Interval))
+    unnest = func.unnest(hashes, intervals)
+    given = unnest.table_valued(*columns, with_ordinality="place").render_derived()
+    rows = select(col(RateLimit.key_hash), given.c.interval).join(
+        given, col(RateLimit.key_hash) == given.c.key_hash
+    )
+    locked = rows.order_by(given.c.place).with_for_update(of=RateLimit).cte("locked")
+    mine = update(RateLimit).where(col(RateLimit.key_hash) == locked.c.key_hash)
+    back = mine.values(arrival_at=_arrival_at - locked.c.interval)
+    return back.execution_options(synchronize_session=False)
 
 
 def _find_wait(use: Use) -> SelectOfScalar[timedelta]:

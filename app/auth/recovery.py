@@ -63,7 +63,7 @@ async def reset_password(
     about = (owner.email, owner.full_name)
     await release_connection(session)  # none is held while the password is hashed
     hashed_password = await hasher.hash_new(data.new_password, field="new_password", about=about)
-    user = await _redeem(session, data.token, proof)
+    user = await redeem(session, data.token, proof)
     if user.email != proof.email:
         raise mail.InvalidToken
     await _change(session, user, hashed_password=hashed_password, email_verified_at=_VERIFIED_AT)
@@ -103,7 +103,7 @@ async def confirm_email(
     returned.
     """
     proof = await mail.get_proof(session, data.token, _EMAIL_PURPOSES)
-    user = await _redeem(session, data.token, proof)
+    user = await redeem(session, data.token, proof)
     is_own = login is not None and login.user.id == user.id
     password = {} if is_own else {"hashed_password": users.NO_PASSWORD}
     if proof.purpose == mail.EMAIL_CHANGE:
@@ -140,7 +140,7 @@ def _limit(kind: str, email: str) -> Use:
     return LINKS_PER_MAILBOX.use(kind, find_mailbox(email))
 
 
-async def _redeem(session: AsyncSession, token: Secret[str], proof: mail.Proof) -> User:
+async def redeem(session: AsyncSession, token: Secret[str], proof: mail.Proof) -> User:
     """Use the token up; its user is locked first, as in everything that ends sessions."""
     user = await session.get(
         User, proof.user_id, with_for_update={"key_share": True}, populate_existing=True

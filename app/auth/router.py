@@ -2,16 +2,18 @@
 
 import uuid
 from collections.abc import Sequence
-from typing import Annotated
 
-from fastapi import Depends, Form, Response, status
+from fastapi import Depends, Response, status
 
 from app.auth import login as signing_in
 from app.auth import recovery, service
 from app.auth.dependencies import (
+    AnyLogin,
+    AttemptDep,
     ClientDep,
     CurrentLogin,
     CurrentUser,
+    GateDep,
     HasherDep,
     LimitedSignUp,
     LimitsDep,
@@ -19,12 +21,12 @@ from app.auth.dependencies import (
     RecentLogin,
     limit_mail_tokens,
 )
+from app.auth.gate import SecondFactorRequired
 from app.auth.login import InvalidCredentials
 from app.auth.rate_limit import TooManyRequests
 from app.auth.schemas import (
     EmailChange,
     EmailConfirmation,
-    LoginForm,
     LoginSessionPublic,
     PasswordChange,
     PasswordReset,
@@ -62,21 +64,21 @@ async def sign_up(session: SessionDep, hasher: HasherDep, data: LimitedSignUp) -
 @router.post(
     "/auth/login",
     dependencies=[Depends(given_once)],
-    responses=problems(InvalidCredentials, TooManyRequests),
+    responses=problems(InvalidCredentials, SecondFactorRequired, TooManyRequests),
 )
 async def log_in(
     session: SessionDep,
     hasher: HasherDep,
     limits: LimitsDep,
-    client: ClientDep,
-    form: Annotated[LoginForm, Form()],
+    gate: GateDep,
+    attempt: AttemptDep,
 ) -> TokenPublic:
     """Trade an e-mail address and a password for an access token."""
-    return await signing_in.log_in(session, hasher, limits, form, client)
+    return await signing_in.log_in(session, hasher, limits, gate, attempt)
 
 
 @router.post("/auth/logout", status_code=status.HTTP_204_NO_CONTENT)
-async def log_out(session: SessionDep, login: CurrentLogin) -> None:
+async def log_out(session: SessionDep, login: AnyLogin) -> None:
     """End the login session of this access token."""
     await service.log_out(session, login)
 

@@ -10,16 +10,27 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from http import HTTPStatus
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
-from sqlalchemy import delete, func, insert, update
+from sqlalchemy import (
+    ColumnElement,
+    String,
+    case,
+    delete,
+    false,
+    func,
+    insert,
+    literal,
+    not_,
+    update,
+)
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 from sqlmodel.sql.expression import SelectOfScalar
 from structlog.contextvars import bind_contextvars
 
 from app.auth.lookup import IS_USE_DUE, find_login
-from app.auth.models import LoginSession, is_live
+from app.auth.models import LoginSession, is_in_use, is_live
 from app.auth.passwords import PasswordHasher
 from app.auth.rate_limit import PASSWORD_CHECKS, RateLimits, find_network, give_back
 from app.auth.schemas import LoginSessionPublic, PasswordChange, SignUp, TokenPublic
@@ -74,13 +85,15 @@ class Login:
     user: User
     session_id: uuid.UUID
     is_recent: bool
+    is_strong: bool
+    """Whether more than a password was asked."""
 
 
 async def sign_up(session: AsyncSession, hasher: PasswordHasher, data: SignUp) -> User:
     """Add a user with a password, or raise `PasswordRefused` or `EmailTaken`."""
     about = (data.email, data.full_name)
     hashed_password = await hasher.hash_new(data.password, field="password", about=about)
-    new = UserCreate(email=data.email, full_name=data.full_name)
+    new = UserCreate(**data.model_dump(exclude={"password"}))
     user = await users.create_user(session, new, hashed_password=hashed_password)
     await mail.enqueue(session, mail.EMAIL_VERIFICATION, user_id=str(user.id))
     return user
@@ -100,18 +113,43 @@ async def lock_session(session: AsyncSession, session_id: uuid.UUID) -> bool:
     return (await session.exec(mine.with_for_update(key_share=True))).first() is not None
 
 
-async def start_session(session: AsyncSession, user_id: uuid.UUID, client: Client) -> TokenPublic:
+async def start_session(
+    session: AsyncSession, user_id: uuid.UUID, client: Client, *, is_strong: bool = False
+) -> TokenPublic:
     """Add a login session, and end those that are one too many."""
+    token = await start_session_unless(session, false(), user_id, client, is_strong=is_strong)
+    if token is None:
+        raise InvalidToken  # the user has been deleted
+    return token
+
+
+async def start_session_unless(
+    session: AsyncSession,
+    is_closed: ColumnElement[bool],
+    user_id: uuid.UUID,
+    client: Client,
+    *,
+    is_strong: bool = False,
+) -> TokenPublic | None:
+    """Do so unless the condition holds of the user; judged by the same statement, it cannot change.
+
+    Whoever changes what it is about locks the user too.
+    """
     token = new_token("ust")
-    new = insert(LoginSession).values(
-        id=uuid.uuid4(),
-        user_id=user_id,
-        token_hash=hash_token(token),
-        expires_at=func.now() + LIFETIME,
-        **client._asdict(),
-    )
+    values: dict[str, ColumnElement[Any]] = {
+        "id": literal(uuid.uuid4()),
+        "user_id": literal(user_id),
+        "token_hash": literal(hash_token(token)),
+        "expires_at": func.now() + LIFETIME,
+        "is_strong": literal(is_strong),
+        **{name: literal(value, String) for name, value in client._asdict().items()},
+    }
+    row = select(*values.values()).where(User.id == user_id, not_(is_closed))
+    new = insert(LoginSession).from_select([*values], row)
     started = await session.exec(new.returning(col(LoginSession.id), col(LoginSession.expires_at)))
-    session_id, expires_at = started.one()
+    if (found := started.one_or_none()) is None:
+        return None
+    session_id, expires_at = found
     bind_contextvars(session_id=str(session_id))
     surplus = _find_surplus(user_id, newest=session_id)
     await session.exec(delete(LoginSession).where(col(LoginSession.id).in_(surplus)))
@@ -121,14 +159,18 @@ async def start_session(session: AsyncSession, user_id: uuid.UUID, client: Clien
 def _find_surplus(user_id: uuid.UUID, *, newest: uuid.UUID) -> SelectOfScalar[uuid.UUID]:
     """Select what has expired, and of the others what was used least recently.
 
-    Not the newest, though it may look older: its instants are those of its transaction's start,
-    and of parallel logins one that started first may come last.
+    What is in use stays before all that was only begun: when it was used last is not known so
+    exactly that a row of logins could not push it out. Not the newest, though it may look older:
+    its instants are those of its transaction's start, and of parallel logins one that started first
+    may come last.
     """
     others = select(LoginSession.id).where(
         LoginSession.user_id == user_id, LoginSession.id != newest
     )
+    since = case((is_in_use(), col(LoginSession.created_at)))
     used_last = (col(LoginSession.last_used_at).desc(), col(LoginSession.id))
-    return others.order_by(is_live().desc(), *used_last).offset(SESSIONS_PER_USER - 1)
+    kept_first = (is_live().desc(), since.nulls_last(), *used_last)
+    return others.order_by(*kept_first).offset(SESSIONS_PER_USER - 1)
 
 
 async def authenticate(session: AsyncSession, database: Database, token: str) -> Login:
@@ -147,7 +189,8 @@ async def authenticate(session: AsyncSession, database: Database, token: str) ->
         used = update(LoginSession).where(col(LoginSession.id) == found.session_id, IS_USE_DUE)
         async with database.connect() as connection:
             await connection.execute(used.values(last_used_at=func.now()))
-    return Login(attach(session, found.user), found.session_id, found.is_recent)
+    user = attach(session, found.user)
+    return Login(user, found.session_id, found.is_recent, found.is_strong)
 
 
 async def change_password(

@@ -21,7 +21,7 @@ def draw_schema(metadata: MetaData) -> str:
 def _attribute(column: Column[object]) -> str:
     keys = ["PK"] * column.primary_key + ["FK"] * bool(column.foreign_keys)
     keys += ["UK"] * _is_unique(column)
-    kind = column.type.compile(_POSTGRESQL).lower().replace(" ", "_")
+    kind = column.type.compile(_POSTGRESQL).lower().replace(", ", "_").replace(" ", "_")
     comment = ' "optional"' if column.nullable else ""
     return f"        {kind} {column.name} {', '.join(keys)}".rstrip() + comment
 

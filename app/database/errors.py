@@ -26,7 +26,8 @@ class TransactionRequired(Exception):
     def __init__(self, statement: str) -> None:
         super().__init__(
             "this session only reads, each statement by itself, as a GET does;"
-            f" let the route take `TransactionDep` for: {statement}"
+            " let the route take `TransactionDep` (docs/recipes.md#a-csv-file-that-streams) for:"
+            f" {statement}"
         )
 
 
@@ -34,11 +35,15 @@ class DeadlineExceeded(Exception):
     """There was no time left to try again."""
 
 
-Unavailability = DBAPIError | PoolTimeoutError | DeadlineExceeded
-
-
 class OutcomeUnknown(Exception):
     """The connection was lost at COMMIT: what was to be written may have been, or not."""
+
+
+_REASONS_OF_CLASSES: dict[type[Exception], str] = {
+    PoolTimeoutError: "pool",
+    DeadlineExceeded: "time_limit",
+    OutcomeUnknown: "outcome",
+}
 
 
 def sqlstate(error: DBAPIError) -> str | None:
@@ -67,10 +72,10 @@ def proves_unusable(error: BaseException) -> bool:
     return state in _UNUSABLE or state[:2] == "08" or is_outdated
 
 
-def find_reason(error: Unavailability) -> str | None:
+def find_reason(error: Exception) -> str | None:
     """Return why the database is busy or absent, so that trying again later may help, or None."""
     if not isinstance(error, DBAPIError):
-        return "pool" if isinstance(error, PoolTimeoutError) else "time_limit"
+        return _REASONS_OF_CLASSES.get(type(error))
     state = sqlstate(error) or ""
     if reason := _REASONS.get(state) or _REASONS.get(state[:2]):
         return reason

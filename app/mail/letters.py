@@ -34,9 +34,15 @@ class Letter(NamedTuple):
     user_id: uuid.UUID | None = None
 
 
+Writer = Callable[[AsyncSession, str, Payload], Awaitable[Letter | None]]
+
+
 async def write_letter(session: AsyncSession, kind: str, payload: Payload) -> Letter | None:
-    """Return what is to be sent, with a token minted for it; None if nobody is to get it."""
-    return await _WRITERS[kind](session, kind, payload)
+    """Return what is to be sent, with a token minted for it; None if nobody is to get it.
+
+    What is no link or invitation is a notice, and needs a template of its name alone.
+    """
+    return await WRITERS.get(kind, _write_notice)(session, kind, payload)
 
 
 async def _write_password_reset(
@@ -50,7 +56,7 @@ async def _write_password_reset(
 
 
 async def _write_invitation(session: AsyncSession, kind: str, payload: Payload) -> Letter | None:
-    user = await _find_active_user(session, payload)
+    user = await find_active_user(session, payload)
     if user is None or user.hashed_password != users.NO_PASSWORD:
         return None
     return await _write_link(session, kind, user, user.email)
@@ -59,14 +65,14 @@ async def _write_invitation(session: AsyncSession, kind: str, payload: Payload) 
 async def _write_email_verification(
     session: AsyncSession, kind: str, payload: Payload
 ) -> Letter | None:
-    user = await _find_active_user(session, payload)
+    user = await find_active_user(session, payload)
     if user is None or user.email_verified_at is not None:
         return None
     return await _write_link(session, kind, user, user.email)
 
 
 async def _write_email_change(session: AsyncSession, kind: str, payload: Payload) -> Letter | None:
-    user = await _find_active_user(session, payload)
+    user = await find_active_user(session, payload)
     email = find_canonical_email(payload["email"])  # an older release had another form
     if user is None or email is None or email == user.email:
         return None
@@ -88,7 +94,7 @@ async def _write_notice(session: AsyncSession, kind: str, payload: Payload) -> L
     return Letter(kind, payload.get("email", user.email), payload, user.id)
 
 
-async def _find_active_user(session: AsyncSession, payload: Payload) -> User | None:
+async def find_active_user(session: AsyncSession, payload: Payload) -> User | None:
     user = await session.get(User, uuid.UUID(payload["user_id"]))
     return user if user and user.is_active else None
 
@@ -98,12 +104,9 @@ async def _write_link(session: AsyncSession, purpose: str, user: User, email: st
     return Letter(purpose, email, {"token": token}, user.id)
 
 
-_WRITERS: Final[dict[str, Callable[[AsyncSession, str, Payload], Awaitable[Letter | None]]]] = {
+WRITERS: Final[dict[str, Writer]] = {
     PASSWORD_RESET: _write_password_reset,
     INVITATION: _write_invitation,
     EMAIL_VERIFICATION: _write_email_verification,
     EMAIL_CHANGE: _write_email_change,
-    "password_changed": _write_notice,
-    "email_changed": _write_notice,
-    "new_login": _write_notice,
 }

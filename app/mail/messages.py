@@ -5,13 +5,16 @@ from datetime import UTC, datetime, timedelta
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
+from pathlib import Path
+from typing import Final
 from urllib.parse import urlsplit
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
 from app.mail.letters import Letter
 from app.mail.service import EMAIL_CHANGE, EMAIL_VERIFICATION, INVITATION, LIFETIMES, PASSWORD_RESET
 
+_APP: Final = Path(__file__).parents[1]  # whose features bring templates of their own
 # Where a link leads; the token stands behind `#`, which browsers do not send and no log keeps.
 _PAGES = {
     PASSWORD_RESET: "set-password",
@@ -28,7 +31,7 @@ class Composer:
         self._public_url = public_url
         self._sender = sender
         self._templates = Environment(
-            loader=PackageLoader("app.mail"),
+            loader=FileSystemLoader(sorted(_APP.glob("*/templates"))),
             autoescape=select_autoescape(),
             undefined=StrictUndefined,
             keep_trailing_newline=True,

@@ -50,13 +50,19 @@ async def enqueue(session: AsyncSession, kind: str, **payload: Any) -> None:
     await session.flush()
 
 
-async def mint_token(session: AsyncSession, proof: Proof) -> str:
+async def enqueue_after(session: AsyncSession, delay: timedelta, kind: str, **payload: Any) -> None:
+    """Have a mail sent some time after this transaction is committed."""
+    new = insert(Outbox).values(id=uuid.uuid4(), kind=kind, payload=payload)
+    await session.exec(new.values(run_at=func.now() + delay))
+
+
+async def mint_token(session: AsyncSession, proof: Proof, lifetime: timedelta | None = None) -> str:
     """Return a new token; the user's earlier one of this purpose is worth nothing any more."""
     token = new_token("uml")
     new = insert(EmailToken).values(
         **proof._asdict(),
         token_hash=hash_token(token),
-        expires_at=func.now() + LIFETIMES[proof.purpose],
+        expires_at=func.now() + (lifetime or LIFETIMES[proof.purpose]),
     )
     replaced = {name: new.excluded[name] for name in ("token_hash", "email", "expires_at")}
     await session.exec(
@@ -99,15 +105,20 @@ async def withdraw_email_change(session: AsyncSession, user_id: uuid.UUID) -> No
 
     A link to verify the address may stay: it stops by itself when the address is another.
     """
+    await withdraw(session, user_id, EMAIL_CHANGE)
+
+
+async def withdraw(session: AsyncSession, user_id: uuid.UUID, kind: str) -> None:
+    """Forget a mail that was not sent yet, and the link of one that was."""
     # The outbox first: a worker that is minting the token right now holds the row until it is done.
     await session.exec(
         delete(Outbox).where(
             col(Outbox.sent_at).is_(None),
-            col(Outbox.kind) == EMAIL_CHANGE,
+            col(Outbox.kind) == kind,
             col(Outbox.payload)["user_id"].as_string() == str(user_id),
         )
     )
-    await _delete_tokens(session, user_id, [EMAIL_CHANGE])
+    await _delete_tokens(session, user_id, [kind])
 
 
 async def withdraw_password_links(session: AsyncSession, user_id: uuid.UUID) -> None:

@@ -30,9 +30,9 @@ _LEVELS: Final = {
     "alembic.runtime.plugins": logging.WARNING,
     "alembic.util.messaging": logging.CRITICAL,  # the same is raised as an error
 }
-# Access tokens, mail tokens, password hashes, and what authenticates a request or a connection.
+# Our tokens, password hashes, and what authenticates a request or a connection.
 _SECRET: Final = re.compile(
-    r"\bu(?:st|ml)_[\w-]{8,}|\$(?:argon2\w+|2[aby])\$[^\s'\")]+"
+    r"\bu(?:st|ml|lc)_[\w-]{8,}|\$(?:argon2\w+|2[aby])\$[^\s'\")]+"
     r"|(?<=Bearer )\S+|(?<=Basic )\S+|(?<=://)[^\s/@]+:[^\s/]+(?=@)"
 )
 

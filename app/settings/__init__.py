@@ -11,7 +11,16 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from app.mail.smtp import SMTPServer
 from app.settings.secret_files import SecretFileError, SecretFiles
-from app.settings.values import SMTPURL, Networks, Origins, PublicURL, Sender, parse_sender
+from app.settings.values import (
+    SMTPURL,
+    EncryptionKeys,
+    Networks,
+    Origins,
+    PublicURL,
+    Sender,
+    parse_sender,
+    split_keys,
+)
 
 PROJECT = Path(__file__).parents[2]
 
@@ -67,6 +76,12 @@ class Settings(BaseSettings):
     """Origins whose pages may call the API from a browser, as `https://app.example.com`."""
     docs_enabled: bool | None = None
     """Whether /docs, /redoc and /openapi.json are served; unset: in development only."""
+    second_factor_keys: EncryptionKeys | None = None
+    """What encrypts the secrets of one-time codes: keys of Fernet, the newest first, with commas
+    between. All of them decrypt. Without one, in development, a key that everybody knows is used.
+    """
+    second_factor_required: Literal["nobody", "superusers", "everybody"] = "nobody"
+    """Who can do nothing but set up a second factor until there is one."""
     smtp_url: SMTPURL | None = None
     """The server that takes mail; without it, in development, mail is printed."""
     mail_from: Sender = "User service <no-reply@localhost>"
@@ -102,6 +117,10 @@ class Settings(BaseSettings):
         return SMTPServer.parse(self.smtp_url.get_secret_value()) if self.smtp_url else None
 
     @property
+    def second_factor_key_list(self) -> list[str]:
+        return split_keys(self.second_factor_keys) if self.second_factor_keys else []
+
+    @property
     def mail_sender(self) -> Address:
         return parse_sender(self.mail_from)
 
@@ -125,6 +144,8 @@ class Settings(BaseSettings):
             yield "DATABASE_URL is required in production: postgresql://user:password@host/database"
         if not self.public_url.startswith("https://"):
             yield "PUBLIC_URL is required in production: https://app.example.com"
+        if self.second_factor_keys is None:
+            yield "SECOND_FACTOR_KEYS is required in production: 32 random bytes in URL-safe base64"
         if self.smtp_url is None:
             yield "SMTP_URL is required in production: smtp://user:password@host:587"
         if self.mail_sender.domain == "localhost":

@@ -1,6 +1,7 @@
 """What the values of settings look like, and what is said of those that do not."""
 
 import re
+from base64 import urlsafe_b64decode
 from email.headerregistry import Address
 from email.utils import parseaddr
 from ipaddress import ip_network
@@ -12,6 +13,7 @@ from pydantic_settings import NoDecode
 
 from app.mail.smtp import SMTPServer
 
+_KEY_SIZE = 32  # bytes
 _ORIGIN = re.compile(r"https?://[A-Za-z0-9.\[\]:-]+")
 
 
@@ -48,6 +50,27 @@ def _be_smtp_url(value: SecretStr) -> SecretStr:
     return value
 
 
+def split_keys(value: SecretStr) -> list[str]:
+    """Return the keys; in a file, they may stand on lines of their own."""
+    return value.get_secret_value().replace(",", " ").split()
+
+
+def _be_encryption_keys(value: SecretStr) -> SecretStr:
+    keys = split_keys(value)
+    if not keys or not all(map(_is_key, keys)):
+        raise ValueError(
+            "a key is 32 bytes in URL-safe base64: head -c 32 /dev/urandom | base64 | tr +/ -_"
+        )
+    return value
+
+
+def _is_key(text: str) -> bool:
+    try:
+        return len(urlsafe_b64decode(text)) == _KEY_SIZE
+    except ValueError:
+        return False
+
+
 def parse_sender(text: str) -> Address:
     """Read an address, or a name with it; raise `ValueError`."""
     name, address = parseaddr(text)
@@ -65,5 +88,6 @@ CommaSeparated = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_at_
 Networks = Annotated[CommaSeparated, AfterValidator(_be_networks)]
 Origins = Annotated[CommaSeparated, AfterValidator(_be_origins)]
 PublicURL = Annotated[str, AfterValidator(_be_public_url)]
+EncryptionKeys = Annotated[SecretStr, AfterValidator(_be_encryption_keys)]
 SMTPURL = Annotated[SecretStr, AfterValidator(_be_smtp_url)]
 Sender = Annotated[str, AfterValidator(_be_sender)]

@@ -2,17 +2,14 @@
 
 import uuid
 from datetime import datetime
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from pydantic import StrictBool
 from sqlalchemy import CheckConstraint, Index, text
-from sqlmodel import Field, Relationship, SQLModel
+from sqlmodel import Field, SQLModel
 
 from app.database.tables import Timestamps
 from app.web.schemas import Email, Line
-
-if TYPE_CHECKING:
-    from app.items.models import Item
 
 # Of what `find_canonical_email` returns; in words that SQLite has too. Nothing else is left over.
 EMAIL_IS_ASCII: Final = (
@@ -40,6 +37,3 @@ class User(Timestamps, UserBase, table=True):
     id: uuid.UUID = Field(default_factory=uuid.uuid4, primary_key=True)
     hashed_password: str
     email_verified_at: datetime | None = None
-    items: list["Item"] = Relationship(
-        back_populates="owner", cascade_delete=True, passive_deletes=True
-    )

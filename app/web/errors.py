@@ -18,6 +18,9 @@ class ServiceError(Exception):
     status: ClassVar[HTTPStatus] = HTTPStatus.BAD_REQUEST
     headers: ClassVar[Mapping[str, str]] = {}
     retry_after: int | None = None  # seconds
+    extension: ClassVar[type[BaseModel] | None] = None
+    """What `members` are, of a problem document that has members of its own."""
+    members: Mapping[str, object] = {}
     reason: str | None = None
     """Why it is so; for logs and metrics, and none of the client's business."""
 

@@ -4,13 +4,14 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
-from typing import Any, get_args
+from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.encoders import jsonable_encoder
 from fastapi.exceptions import RequestValidationError
-from pydantic import MISSING
-from sqlalchemy.exc import IntegrityError
+from pydantic import MISSING, ConfigDict
+from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from structlog.contextvars import bind_contextvars
@@ -40,20 +41,34 @@ class Problem(Output):
     errors: list[FieldError] | MISSING = MISSING
     """The fields that are wrong; only with status 422."""
 
+    model_config = ConfigDict(extra="allow")  # extension members (RFC 9457, section 3.2)
+
 
 def problems(*errors: type[ServiceError]) -> dict[int | str, dict[str, Any]]:
     """Document the errors of a route for OpenAPI, as its `responses`."""
     texts: dict[int | str, list[str]] = {}
+    members: dict[int | str, dict[str, Any]] = {}
     for error in errors:
         text = f"`{error.code()}`: {(error.__doc__ or '').strip()}"
         texts.setdefault(error.status.value, []).append(text)
-    return {status: problem_response("\n\n".join(lines)) for status, lines in texts.items()}
+        if error.extension:
+            of_status = members.setdefault(error.status.value, {})
+            of_status |= error.extension.model_json_schema()["properties"]
+    return {
+        status: problem_response("\n\n".join(lines), members.get(status))
+        for status, lines in texts.items()
+    }
 
 
-def problem_response(description: str) -> dict[str, Any]:
-    """Document one status, with the schema `Problem`."""
-    content = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
-    return {"description": description, "content": content}
+def problem_response(description: str, members: dict[str, Any] | None = None) -> dict[str, Any]:
+    """Document one status, with the schema `Problem` and the members that it may have besides."""
+    schema: dict[str, Any] = {"$ref": "#/components/schemas/Problem"}
+    if members:
+        schema = {"allOf": [schema, {"type": "object", "properties": members}]}
+    return {
+        "description": description,
+        "content": {"application/problem+json": {"schema": schema}},
+    }
 
 
 def install_error_handlers(app: FastAPI) -> None:
@@ -62,8 +77,8 @@ def install_error_handlers(app: FastAPI) -> None:
     app.exception_handler(InvalidField)(_invalid_field)
     app.exception_handler(RequestValidationError)(_validation_error)
     app.exception_handler(HTTPException)(answer_http_error)
-    for unavailability in get_args(database.Unavailability):
-        app.exception_handler(unavailability)(_unavailable)
+    for error in (DBAPIError, PoolTimeoutError, database.DeadlineExceeded):
+        app.exception_handler(error)(_unavailable)
     app.exception_handler(IntegrityError)(_integrity_error)
     app.exception_handler(database.OutcomeUnknown)(_outcome_unknown)
     app.exception_handler(Exception)(_unexpected_error)
@@ -77,7 +92,8 @@ async def _service_error(request: Request, error: ServiceError) -> Response:
     headers = dict(error.headers)
     if error.retry_after is not None:
         headers["Retry-After"] = str(error.retry_after)
-    return _respond(request, error.status, str(error), code=error.code(), headers=headers)
+    members = {**error.members, "code": error.code()}
+    return _respond(request, error.status, str(error), headers, **members)
 
 
 async def _validation_error(request: Request, error: RequestValidationError) -> Response:
@@ -121,7 +137,7 @@ async def answer_http_error(request: Request, error: HTTPException) -> Response:
     return _respond(request, error.status_code, text, headers=error.headers)
 
 
-async def _unavailable(request: Request, error: database.Unavailability) -> Response:
+async def _unavailable(request: Request, error: Exception) -> Response:
     reason = database.find_reason(error)
     if reason is None:
         raise error

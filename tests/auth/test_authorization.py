@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Collection, Iterator
+from itertools import count
 from typing import Any
 from uuid import uuid4
 
@@ -12,6 +13,7 @@ from httpx2 import AsyncClient, Response
 from sqlmodel import select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from app.auth.authorization import list_access
 from app.auth.models import LoginSession
 from app.mail.service import EMAIL_VERIFICATION, PASSWORD_RESET
 from app.main import create_app
@@ -20,6 +22,7 @@ from app.users.models import User
 from tests.conftest import new_client
 from tests.factories import (
     PASSWORD,
+    make_account,
     make_mail_token,
     make_superuser,
     make_token,
@@ -27,6 +30,14 @@ from tests.factories import (
     sign_in,
 )
 from tests.problems import read_problem
+from tests.second_factors.factories import (
+    add_recovery_codes,
+    add_totp,
+    make_challenge,
+    make_code,
+    make_reset_token,
+)
+from tests.values import make_value
 
 # The statuses for: anonymous, the object's owner, another user, a superuser.
 # A route about the caller's own things has no other's object: both users get the same.
@@ -44,6 +55,16 @@ DECISIONS = {
     "POST /forgot-password": (200, 200, 200, 200),
     "POST /api/v1/auth/signup": (201, 201, 201, 201),
     "POST /api/v1/auth/login": (200, 200, 200, 200),
+    "POST /api/v1/auth/login/second-factor": (200, 200, 200, 200),
+    "GET /api/v1/users/me/second-factors": (401, 200, 200, 200),
+    "POST /api/v1/users/me/second-factors/totp": (401, 409, 201, 201),
+    "POST /api/v1/users/me/second-factors/totp/confirm": (401, 400, 200, 400),
+    "DELETE /api/v1/users/me/second-factors/totp": (401, 204, 404, 404),
+    "POST /api/v1/users/me/second-factors/recovery-codes": (401, 200, 409, 409),
+    "POST /api/v1/users/{user_id}/second-factor-reset": (401, 403, 403, 202),
+    "POST /api/v1/auth/second-factor-reset/confirm": (204, 204, 204, 204),
+    "GET /reset-second-factors": (200, 200, 200, 200),
+    "POST /reset-second-factors": (200, 200, 200, 200),
     "POST /api/v1/auth/logout": (401, 204, 204, 204),
     "GET /api/v1/auth/sessions": (401, 200, 200, 200),
     "DELETE /api/v1/auth/sessions": (401, 204, 204, 204),
@@ -72,38 +93,56 @@ DECISIONS = {
 }
 CALLERS = ("anonymous", "owner", "other", "superuser")
 
-# What a route needs to succeed, where that is not nothing.
+# What a route needs to succeed, where that is more than values of the types that it requires. A
+# function makes another value for each number, where a value may be there once.
 BODIES: dict[str, dict[str, Any]] = {
     "POST /set-password": {"data": {"token": "{reset_token}", "new_password": f"new {PASSWORD}"}},
     "POST /confirm-email": {"data": {"token": "{verification_token}"}},
     "POST /forgot-password": {"data": {"email": "owner@example.com"}},
-    "POST /api/v1/auth/signup": {"json": {"email": "new@example.com", "password": PASSWORD}},
-    "POST /api/v1/auth/login": {"data": {"username": "owner@example.com", "password": PASSWORD}},
+    "POST /api/v1/auth/signup": {"json": make_account("new@example.com")},
+    "POST /api/v1/auth/login": {"data": {"username": "other@example.com", "password": PASSWORD}},
+    "POST /api/v1/auth/login/second-factor": {
+        "json": {"challenge": "{challenge}", "code": "{recovery_code}"}
+    },
+    "POST /api/v1/auth/second-factor-reset/confirm": {"json": {"token": "{factor_reset_token}"}},
+    "POST /reset-second-factors": {"data": {"token": "{factor_reset_token}"}},
+    "POST /api/v1/users/me/second-factors/totp/confirm": {"json": {"code": "{first_code}"}},
     "POST /api/v1/auth/password-reset": {"json": {"email": "owner@example.com"}},
     "POST /api/v1/auth/password-reset/confirm": {
         "json": {"token": "{reset_token}", "new_password": f"new {PASSWORD}"}
     },
     "POST /api/v1/auth/email-verification/confirm": {"json": {"token": "{verification_token}"}},
     "POST /api/v1/users/me/email": {"json": {"new_email": "new@example.com"}},
-    "PATCH /api/v1/users/me": {"json": {"full_name": "New"}},
     "PUT /api/v1/users/me/password": {
         "json": {"current_password": PASSWORD, "new_password": f"new {PASSWORD}"}
     },
-    "POST /api/v1/users": {"json": {"email": "new@example.com"}},
-    "PATCH /api/v1/users/{user_id}": {"json": {"full_name": "New"}},
-    "POST /api/v1/items": {"json": {"title": "New"}},
-    "PATCH /api/v1/items/{item_id}": {"json": {"title": "New"}},
 }
+
+
+APP = create_app(Settings(_env_file=None))
 
 
 def find_routes() -> Iterator[str]:
     """Find every route, in the included routers too, as `METHOD /path`."""
-    for route in iter_route_contexts(create_app(Settings(_env_file=None)).routes):
+    for route in iter_route_contexts(APP.routes):
         for method in (route.methods or {"ANY"}) - {"HEAD"}:
             yield f"{method} {route.path}"
 
 
-ROUTES = sorted(find_routes())
+def make_bodies() -> Iterator[tuple[str, dict[str, Any]]]:
+    """Make JSON bodies of what the OpenAPI document says that routes require."""
+    document = APP.openapi()
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            content = operation.get("requestBody", {}).get("content", {})
+            if schema := content.get("application/json", {}).get("schema"):
+                body = make_value(schema, document["components"]["schemas"])
+                yield f"{method.upper()} {path}", {"json": body}
+
+
+EVERY_ROUTE = sorted(find_routes())
+ROUTES = [route for route in EVERY_ROUTE if route in DECISIONS]  # of the others, one test tells
+BODIES = dict(make_bodies()) | BODIES
 
 
 class Cast:
@@ -117,15 +156,28 @@ class Cast:
     ) -> Response:
         method, path = route.split()
         path = (path + query).format(**self.objects | other_objects)
-        return await self.clients[caller].request(method, path, **self.body(route))
+        return await self.clients[caller].request(method, path, **make_body(route, self.objects))
 
-    def body(self, route: str) -> dict[str, Any]:
-        """Return the body, with the objects that it names: `{reset_token}`."""
-        named = {f"{{{name}}}": value for name, value in self.objects.items()}
-        return {
-            kind: {name: named.get(value, value) for name, value in fields.items()}
-            for kind, fields in BODIES.get(route, {}).items()
-        }
+
+def make_body(route: str, objects: dict[str, Any]) -> dict[str, Any]:
+    """Return the body, with the objects that it names: `{reset_token}`."""
+    named = {f"{{{name}}}": str(value) for name, value in objects.items()}
+    body: dict[str, Any] = fill(BODIES.get(route, {}), named)
+    return body
+
+
+_numbers = count(1)
+
+
+def fill(part: Any, named: dict[str, str]) -> Any:
+    """Give what a part of a body names, and what is called as an object is: `user_id`."""
+    if callable(part):
+        return part(next(_numbers))
+    if isinstance(part, dict):
+        return {name: named.get(f"{{{name}}}") or fill(each, named) for name, each in part.items()}
+    if isinstance(part, list):
+        return [fill(each, named) for each in part]
+    return named.get(part, part) if isinstance(part, str) else part
 
 
 @pytest.fixture
@@ -135,7 +187,8 @@ async def cast(app: FastAPI, session: AsyncSession) -> Cast:
 
 async def make_cast(app: FastAPI, session: AsyncSession) -> Cast:
     owner = await make_user(session, email="owner@example.com")
-    callers = {"owner": owner, "other": await make_user(session)}
+    other = await make_user(session, email="other@example.com")
+    callers = {"owner": owner, "other": other}
     callers["superuser"] = await make_superuser(session)
     await make_superuser(session)  # who may stay when a superuser leaves
     cast = Cast()
@@ -147,12 +200,25 @@ async def make_cast(app: FastAPI, session: AsyncSession) -> Cast:
         "session_id": await make_other_session(session, owner),
         "reset_token": await make_mail_token(session, owner, PASSWORD_RESET),
         "verification_token": await make_mail_token(session, owner, EMAIL_VERIFICATION),
+        **await make_second_factors(session, owner, other),
     }
     for name, path in find_collections(cast.objects):
         route = f"POST {path}"
         created = await cast.call(route, find_caller(route))
         cast.objects[name] = created.json()["id"]
     return cast
+
+
+async def make_second_factors(session: AsyncSession, owner: User, other: User) -> dict[str, str]:
+    """Give one user an app and recovery codes, and let the other set up an app just now."""
+    await add_totp(session, owner)
+    first_secret = await add_totp(session, other, is_confirmed=False)
+    return {
+        "factor_reset_token": await make_reset_token(session, owner),
+        "challenge": await make_challenge(session, owner),
+        "recovery_code": (await add_recovery_codes(session, owner))[0],
+        "first_code": make_code(first_secret),
+    }
 
 
 def find_collections(known: Collection[str]) -> Iterator[tuple[str, str]]:
@@ -176,7 +242,21 @@ async def make_other_session(session: AsyncSession, user: User) -> object:
 
 
 def test_every_route_has_a_decision() -> None:
-    assert sorted(DECISIONS) == ROUTES
+    routes = {route for route in EVERY_ROUTE if route not in DECISIONS}
+    lines = "\n".join(f'    "{route}": {suggest(route)},' for route in sorted(routes))
+    assert not routes, (
+        f"say in DECISIONS in tests/auth/test_authorization.py who may call them, such as\n{lines}"
+    )
+    gone = DECISIONS.keys() - EVERY_ROUTE
+    assert not gone, f"take out of DECISIONS in tests/auth/test_authorization.py: {gone}"
+
+
+def suggest(route: str) -> tuple[int, ...]:
+    """Return what whoever is called `audience` by `app routes` would be answered."""
+    access = next(each for each in list_access(APP) if route == f"{each.method} {each.path}")
+    success = {"POST": 201, "DELETE": 204}.get(access.method, 200)
+    user = success if access.audience != "superuser" else 403
+    return (success if access.audience == "anyone" else 401, user, user, success)
 
 
 @pytest.mark.parametrize("route", ROUTES)

@@ -9,6 +9,7 @@ from fastapi import FastAPI
 from httpx2 import AsyncClient, Response
 from pwdlib.hashers.argon2 import Argon2Hasher
 from pydantic import Secret
+from sqlalchemy import text
 from sqlmodel import col, select, update
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -16,7 +17,7 @@ from app.auth.models import KnownDevice, LoginSession
 from app.mail.models import Outbox
 from app.users.service import NO_PASSWORD
 from tests.conftest import new_client
-from tests.factories import HASHER, PASSWORD, let_time_pass, make_user, reload_user
+from tests.factories import HASHER, PASSWORD, let_time_pass, make_account, make_user, reload_user
 from tests.problems import read_problem
 from tests.statements import record_statements
 
@@ -126,22 +127,21 @@ async def test_asvs_6_3_1_one_password_for_many_accounts_is_limited(
 async def test_sign_up_is_limited_for_each_mailbox(
     app: FastAPI, client: AsyncClient, session: AsyncSession
 ) -> None:
-    body = {"password": PASSWORD}
     for number in range(3):
-        answer = await client.post(SIGN_UP, json=body | {"email": f"ada+{number}@example.com"})
+        answer = await client.post(SIGN_UP, json=make_account(f"ada+{number}@example.com"))
         assert answer.status_code == 201
     other = new_client(app, "192.0.2.1")
-    answer = await other.post(SIGN_UP, json=body | {"email": "ADA@example.com"})
+    answer = await other.post(SIGN_UP, json=make_account("ADA@example.com"))
     read_problem(answer, 429, "too_many_requests")
     assert 1190 < int(answer.headers["retry-after"]) <= 1200
     await let_time_pass(session, "20 minutes")
-    answer = await client.post(SIGN_UP, json=body | {"email": "ada@example.com"})
+    answer = await client.post(SIGN_UP, json=make_account())
     assert answer.status_code == 201
 
 
 async def test_sign_up_is_limited_for_each_network(client: AsyncClient) -> None:
     for count in range(100):
-        body = {"email": f"u{count}@example.com", "password": "p" * 15}
+        body = make_account(f"u{count}@example.com", password="p" * 15)
         answer = await client.post(SIGN_UP, json=body)
         if answer.status_code == 429:
             break
@@ -256,3 +256,30 @@ async def test_known_devices_keep_when_they_were_used(
     used = list(await session.exec(select(KnownDevice.last_used_at)))
     assert len(used) == 2
     assert {instant.year for instant in used}.isdisjoint({2020})
+
+
+# As if the server ended while it commits a login.
+LOSE = """CREATE FUNCTION lose() RETURNS trigger LANGUAGE plpgsql AS
+    'BEGIN PERFORM pg_terminate_backend(pg_backend_pid()); RETURN NULL; END'"""
+LOSE_COMMIT = """CREATE CONSTRAINT TRIGGER lose AFTER INSERT ON login_session
+    DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION lose()"""
+
+
+async def test_login_that_the_service_could_not_decide_costs_nothing(
+    live_client: AsyncClient, live_session: AsyncSession
+) -> None:
+    await make_user(live_session, email="ada@example.com")
+    await run(live_session, LOSE, LOSE_COMMIT)
+    try:
+        for _ in range(6):
+            answer = await log_in(live_client, "ada@example.com")
+            read_problem(answer, 503, "outcome_unknown")
+    finally:
+        await run(live_session, "DROP FUNCTION lose CASCADE")
+    assert await count_tries(live_client, "ada@example.com") == 5
+
+
+async def run(session: AsyncSession, *statements: str) -> None:
+    for statement in statements:
+        await (await session.connection()).execute(text(statement))
+    await session.commit()

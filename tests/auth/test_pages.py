@@ -5,6 +5,7 @@ from hashlib import sha256
 import pytest
 from fastapi import FastAPI
 from httpx2 import AsyncClient, Response
+from markupsafe import escape
 from sqlalchemy import make_url
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -12,6 +13,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from app.database.transactions import Database
 from app.mail.models import Outbox
 from app.mail.service import EMAIL_CHANGE, EMAIL_VERIFICATION, INVITATION, PASSWORD_RESET
+from app.parts import NAME
 from app.users.models import User
 from tests.factories import PASSWORD, make_mail_token, make_user, reload_user
 from tests.problems import read_problem
@@ -45,7 +47,7 @@ def read_page(response: Response, status: int, title: str) -> str:
     assert response.headers["referrer-policy"] == "no-referrer"
     assert response.headers["content-security-policy"] == make_policy(response.text)
     error = "Error: " if status >= 400 else ""
-    assert f"<title>{error}{title} | User service</title>" in response.text
+    assert f"<title>{error}{title} | {escape(NAME)}</title>" in response.text
     assert f"<h1>{title}</h1>" in response.text
     assert not re.search(r"<[^>]+\s(?:style|on\w+)=", response.text)
     assert not re.search(r"(?:src|href)=\"(?!forgot-password\")", response.text)

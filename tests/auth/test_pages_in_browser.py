@@ -17,8 +17,9 @@ from playwright.sync_api import Browser, ConsoleMessage, Page, Route, expect
 from sqlalchemy import URL
 
 from app.database.url import libpq_uri
+from app.parts import NAME
 from tests.browsers import MISSING, find_browser, running_browser
-from tests.factories import PASSWORD
+from tests.factories import PASSWORD, make_account
 from tests.servers import Server, running_app
 from tests.smtp_server import Catcher, read_text, running_smtp_server
 
@@ -47,8 +48,7 @@ class Site(NamedTuple):
 
     def sign_up(self) -> Account:
         email = f"user{next(_numbers)}@example.com"
-        body = {"email": email, "password": PASSWORD}
-        assert self.api.post("/auth/signup", json=body).status_code == 201
+        assert self.api.post("/auth/signup", json=make_account(email)).status_code == 201
         answer = self.log_in(email, PASSWORD)
         assert answer is not None
         return Account(email, answer)
@@ -216,7 +216,7 @@ def test_password_is_set_by_keyboard_alone(site: Site, open_page: Callable[..., 
     page.keyboard.press("Tab")
     page.keyboard.type("too short")
     page.keyboard.press("Enter")
-    expect(page).to_have_title("Error: Set a password | User service")
+    expect(page).to_have_title(f"Error: Set a password | {NAME}")
     password = page.get_by_label("New password")
     expect(password).to_be_focused()
     expect(password).to_have_value("")
@@ -296,7 +296,7 @@ def test_asvs_3_4_3_injected_script_does_not_run(site: Site) -> None:
         page.on("console", lambda message: violations.append(message.text))
         page.route("**/forgot-password", inject)
         page.goto("/forgot-password")
-        expect(page).to_have_title("Forgot your password? | User service")
+        expect(page).to_have_title(f"Forgot your password? | {NAME}")
     context.close()
     assert len(violations) >= 2
     assert all("Content Security Policy" in violation for violation in violations)
@@ -337,7 +337,7 @@ def test_pages_are_accessible(site: Site, open_page: Callable[..., Page]) -> Non
 
 def check_page(page: Page, title: str, scheme: Literal["light", "dark"] = "light") -> None:
     """Apply the rules of axe-core, contrast included; and there is nothing to scroll sideways."""
-    expect(page).to_have_title(f"{title} | User service")
+    expect(page).to_have_title(f"{title} | {NAME}")
     page.emulate_media(color_scheme=scheme)
     results = Axe().run(page)
     assert results.violations_count == 0, results.generate_report()

@@ -9,7 +9,7 @@ from httpx2 import AsyncClient, Limits, Response
 from sqlalchemy import URL
 
 from app.database.url import libpq_uri
-from tests.factories import PASSWORD
+from tests.factories import PASSWORD, make_account
 from tests.servers import running_app
 
 API = "/api/v1/auth"
@@ -50,8 +50,7 @@ class Attacker:
         return Counter(answer.status_code for answer in answers)
 
     async def sign_up(self, email: str) -> None:
-        account = {"email": email, "password": PASSWORD}
-        answer = await self._client.post(f"{API}/signup", json=account)
+        answer = await self._client.post(f"{API}/signup", json=make_account(email))
         assert answer.status_code == 201, answer.text
 
 

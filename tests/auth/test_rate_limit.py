@@ -3,6 +3,7 @@ from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import pytest
+from fastapi import FastAPI
 from sqlalchemy import URL, func
 from sqlmodel import select
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -17,6 +18,7 @@ from app.auth.rate_limit import (
     find_network,
     give_back,
 )
+from app.database.errors import OutcomeUnknown
 from app.database.transactions import Database
 from tests.factories import let_time_pass
 
@@ -198,3 +200,20 @@ async def test_consume_keeps_its_connection(live_database: URL) -> None:
     await limits.consume(TEN.use("eve"))
     assert await database.transact(get_process) == before
     await database.dispose()
+
+
+async def test_use_that_could_not_be_given_back_is_when_somebody_comes_next(
+    live_app: FastAPI, live_session: AsyncSession
+) -> None:
+    limits: RateLimits = live_app.state.limits
+
+    async def fail() -> None:
+        async with limits.for_request() as mine:
+            assert await count_uses(mine, FIVE.use("ada")) == 5
+            await live_session.exec(select(RateLimit.key_hash).with_for_update())
+            raise OutcomeUnknown
+
+    with pytest.raises(OutcomeUnknown):
+        await fail()
+    await live_session.rollback()
+    assert await count_uses(limits, FIVE.use("ada")) == 5

@@ -23,6 +23,8 @@ from app.users.models import User
 from tests.conftest import new_client
 from tests.factories import (
     PASSWORD,
+    make_account,
+    make_invitation,
     make_mail_token,
     make_token,
     make_user,
@@ -67,8 +69,7 @@ async def log_in(client: AsyncClient, email: str, password: str) -> int:
 async def test_sign_up_mails_a_link_to_verify_the_address(
     client: AsyncClient, session: AsyncSession
 ) -> None:
-    body = {"email": "ada@example.com", "password": PASSWORD}
-    user_id = (await client.post(f"{API}/auth/signup", json=body)).json()["id"]
+    user_id = (await client.post(f"{API}/auth/signup", json=make_account())).json()["id"]
     mails = await read_outbox(session, EMAIL_VERIFICATION)
     assert mails == [{"kind": EMAIL_VERIFICATION, "user_id": user_id}]
 
@@ -129,7 +130,7 @@ async def test_reset_password_kills_the_other_links(
 async def test_invited_user_sets_a_password(
     client: AsyncClient, session: AsyncSession, superuser_client: AsyncClient
 ) -> None:
-    answer = await superuser_client.post(f"{API}/users", json={"email": "new@example.com"})
+    answer = await superuser_client.post(f"{API}/users", json=make_invitation("new@example.com"))
     user = await session.get_one(User, answer.json()["id"])
     mails = await read_outbox(session, INVITATION)
     assert mails == [{"kind": INVITATION, "user_id": str(user.id)}]
@@ -140,7 +141,8 @@ async def test_invited_user_sets_a_password(
 async def test_mail_password_link_invites_again_or_resets(
     superuser_client: AsyncClient, session: AsyncSession, user: User
 ) -> None:
-    invited = (await superuser_client.post(f"{API}/users", json={"email": "b@example.com"})).json()
+    invitation = make_invitation("b@example.com")
+    invited = (await superuser_client.post(f"{API}/users", json=invitation)).json()
     for user_id in (invited["id"], user.id):
         answer = await superuser_client.post(f"{API}/users/{user_id}/password-reset")
         assert (answer.status_code, answer.content) == (202, b"")

@@ -20,6 +20,7 @@ from app.users.models import User
 from tests.factories import (
     HASHER,
     PASSWORD,
+    make_account,
     make_token,
     make_user,
     move_login_back,
@@ -32,7 +33,7 @@ AUTH = "/api/v1/auth"
 ME = "/api/v1/users/me"
 MY_PASSWORD = "/api/v1/users/me/password"
 LONG = "Long is fine: " + "z" * 114
-SIGN_UP = {"email": "ada@example.com", "password": PASSWORD}
+SIGN_UP = make_account()
 
 
 async def log_in(client: AsyncClient, username: str, password: str = PASSWORD) -> Response:
@@ -263,6 +264,16 @@ async def test_log_in_keeps_the_twenty_sessions_used_last(
     assert len(list(await session.exec(theirs))) == 1
 
 
+async def test_log_in_ends_no_session_that_is_in_use(
+    session: AsyncSession, user_client: AsyncClient, user: User
+) -> None:
+    # Used all the time, which is written every five minutes.
+    await move_login_back(session, user, created_at="1 hour", last_used_at="4 minutes")
+    for _ in range(25):
+        await make_token(session, user)
+    assert (await user_client.get(ME)).status_code == 200
+
+
 async def test_log_in_never_ends_the_session_it_starts(
     client: AsyncClient, session: AsyncSession
 ) -> None:
@@ -444,14 +455,14 @@ async def test_asvs_6_2_8_password_is_the_same_however_its_letters_are_composed(
     client: AsyncClient,
 ) -> None:
     composed, decomposed = "Zoë and her fifteen cats", "Zoe\u0308 and her fifteen cats"
-    body = {"email": "zoe@example.com", "password": decomposed}
+    body = make_account("zoe@example.com", password=decomposed)
     assert (await client.post(f"{AUTH}/signup", json=body)).status_code == 201
     form = {"username": "zoe@example.com", "password": composed}
     assert (await client.post(f"{AUTH}/login", data=form)).status_code == 200
 
 
 async def test_password_is_measured_in_composed_letters(client: AsyncClient) -> None:
-    body = {"email": "zoe@example.com", "password": "e\u0301" * 8}
+    body = make_account("zoe@example.com", password="e\u0301" * 8)
     problem = read_problem(await client.post(f"{AUTH}/signup", json=body), 422, UNPROCESSABLE)
     assert [error["type"] for error in problem["errors"]] == ["string_too_short"]
 
@@ -465,7 +476,7 @@ WEAK = [
     ("123456789012345", GUESSABLE),
     ("ada.canary@example.com", OWN_WORDS),
     ("countess canary", OWN_WORDS),
-    ("User service 12", OWN_WORDS),
+    ("Marble shop 1234", OWN_WORDS),
 ]
 
 
@@ -473,8 +484,8 @@ WEAK = [
 async def test_asvs_6_2_4_sign_up_refuses_a_weak_password(
     client: AsyncClient, session: AsyncSession, password: str, reason: str
 ) -> None:
-    account = {"email": "ada.canary@example.com", "full_name": "Countess Canary"}
-    answer = await client.post(f"{AUTH}/signup", json=account | {"password": password})
+    account = make_account("ada.canary@example.com", full_name="Countess Canary", password=password)
+    answer = await client.post(f"{AUTH}/signup", json=account)
     (error,) = read_problem(answer, 422, UNPROCESSABLE)["errors"]
     assert (error["loc"], error["type"]) == (["body", "password"], reason)
     assert error["msg"]

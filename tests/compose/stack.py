@@ -15,7 +15,8 @@ from typing import Any
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
-PASSWORD = "correct horse battery staple"
+from tests.factories import PASSWORD, make_account
+
 _KEPT = ("PATH", "HOME", "LANG", "TMPDIR", "XDG_RUNTIME_DIR", "DOCKER_", "BUILDX_", "HTTP", "http")
 
 
@@ -89,7 +90,7 @@ class Stack:
 
     def sign_up(self, email: str) -> str:
         """Add a user and return an access token."""
-        answer = self.call("POST", "/api/v1/auth/signup", {"email": email, "password": PASSWORD})
+        answer = self.call("POST", "/api/v1/auth/signup", make_account(email))
         if answer[0] != 201:
             raise CheckError(f"sign-up: {answer}")
         return self.log_in(email)

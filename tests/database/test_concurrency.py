@@ -11,7 +11,6 @@ from fastapi import FastAPI
 from fastapi.responses import StreamingResponse
 from httpx2 import AsyncClient
 from psycopg import AsyncConnection
-from pydantic import Secret
 from sqlalchemy import URL, delete
 from sqlmodel import col, func, select
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -29,6 +28,7 @@ from tests.conftest import new_client
 from tests.factories import (
     HASHER,
     PASSWORD,
+    make_account,
     make_superuser,
     make_token,
     make_user,
@@ -105,7 +105,7 @@ async def test_asvs_6_3_8_password_reset_does_the_same_for_every_address(
 async def test_parallel_sign_ups_of_one_address_make_one_account(
     live_app: FastAPI, live_session: AsyncSession
 ) -> None:
-    data = SignUp(email="ada@example.com", password=Secret(PASSWORD))
+    data = SignUp(**make_account())
 
     async def sign_up_as_ada(session: AsyncSession) -> None:
         await sign_up(session, HASHER, data)

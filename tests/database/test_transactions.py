@@ -23,7 +23,7 @@ from app.users.schemas import UserCreate
 from app.users.service import EmailTaken, create_user
 from app.web.router import Router
 from app.web.session import SessionDep
-from tests.factories import make_user
+from tests.factories import make_invitation, make_user, new_user
 from tests.marbles import Marble, make_marble
 from tests.problems import read_problem
 
@@ -76,7 +76,7 @@ async def test_transact_commits_what_the_work_did(
     live: Database, live_session: AsyncSession
 ) -> None:
     user = await live.transact(
-        lambda session: create_user(session, UserCreate(email="ada@example.com"))
+        lambda session: create_user(session, UserCreate(**make_invitation()))
     )
     assert await live_session.get(User, user.id) is not None
 
@@ -85,7 +85,7 @@ async def test_transact_keeps_nothing_of_work_that_fails(
     live: Database, live_session: AsyncSession
 ) -> None:
     async def fail(session: AsyncSession, _: int) -> None:
-        await create_user(session, UserCreate(email="ada@example.com"))
+        await create_user(session, UserCreate(**make_invitation()))
         raise EmailTaken
 
     work = Attempts(fail)
@@ -184,7 +184,7 @@ async def test_transact_does_not_repeat_other_refusals(
     await make_user(live_session, email="ada@example.com")
 
     async def add(session: AsyncSession, _: int) -> None:
-        session.add(User(email="ada@example.com", hashed_password="x"))
+        session.add(new_user())
         await session.flush()
 
     work = Attempts(add)
@@ -221,7 +221,7 @@ async def test_transact_does_not_repeat_when_the_connection_is_lost_in_commit(
     live: Database, live_session: AsyncSession, elsewhere: AsyncEngine
 ) -> None:
     async def lose_commit(session: AsyncSession, _: int) -> None:
-        session.add(User(email="ada@example.com", hashed_password="x"))
+        session.add(new_user())
         await session.flush()
         await kill(elsewhere, await server_process(session))
 
@@ -304,7 +304,7 @@ async def test_connections_have_limits(live: Database) -> None:
 
 async def test_errors_hide_the_values(live: Database) -> None:
     async def fail(session: AsyncSession) -> None:
-        session.add(User(email="Canary@example.com", hashed_password="x"))
+        session.add(new_user("Canary@example.com"))
         await session.flush()
 
     with pytest.raises(IntegrityError) as refused:

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import httpx2
 
-from tests.factories import PASSWORD
+from tests.factories import PASSWORD, make_account
 
 API = "/api/v1"
 _PAUSE = 0.05  # seconds; it bounds the traffic
@@ -55,10 +55,9 @@ class Clients:
         self.token = ""
 
     def sign_up(self, email: str, network: str = "127.0.0.1") -> int:
-        account = {"email": email, "password": PASSWORD}
         headers = {"X-Forwarded-For": network}
         url = f"{self.url}{API}/auth/signup"
-        return httpx2.post(url, json=account, headers=headers, timeout=60).status_code
+        return httpx2.post(url, json=make_account(email), headers=headers, timeout=60).status_code
 
     def sign_in(self, email: str) -> None:
         form = {"username": email, "password": PASSWORD}

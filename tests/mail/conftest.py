@@ -23,7 +23,7 @@ async def smtp() -> AsyncIterator[Catcher]:
 
 @pytest.fixture
 def composer() -> Composer:
-    sender = Address("User service", addr_spec="no-reply@example.com")
+    sender = Address("Marble shop", addr_spec="no-reply@example.com")
     return Composer(public_url=PUBLIC_URL, sender=sender)
 
 

@@ -11,7 +11,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from app.mail.service import EMAIL_CHANGE, enqueue
 from app.mail.worker import MailWorker
 from app.users.models import User
-from tests.factories import PASSWORD
+from tests.factories import PASSWORD, make_account, make_invitation, new_user
 from tests.problems import read_problem
 from tests.smtp_server import Catcher, read_text
 
@@ -54,12 +54,12 @@ async def follow(client: AsyncClient, worker: MailWorker, smtp: Catcher, **body:
 async def test_account_of_an_international_domain_is_its_owners(
     client: AsyncClient, worker: MailWorker, smtp: Catcher, written: str
 ) -> None:
-    created = await post(client, "/auth/signup", email=written, password=PASSWORD)
+    created = await post(client, "/auth/signup", **make_account(written))
     assert (created.status_code, created.json()["email"]) == (201, STORED)
     assert await log_in(client, written) == 200
     await follow(client, worker, smtp)
     for form in FORMS:
-        again = await post(client, "/auth/signup", email=form, password=PASSWORD)
+        again = await post(client, "/auth/signup", **make_account(form))
         assert again.status_code in {409, 429}
         assert await log_in(client, form) == 200
     assert (await client.get(f"{API}/users/me")).json()["email"] == STORED
@@ -92,11 +92,12 @@ async def test_address_that_an_older_release_has_noted_gets_its_mail(
 async def test_invitation_to_an_international_domain_is_taken_up(
     superuser_client: AsyncClient, worker: MailWorker, smtp: Catcher, written: str
 ) -> None:
-    created = await post(superuser_client, "/users", email=written)
+    created = await post(superuser_client, "/users", **make_invitation(written))
     assert created.json()["email"] == STORED
     await follow(superuser_client, worker, smtp, new_password=PASSWORD)
     for form in FORMS:
-        read_problem(await post(superuser_client, "/users", email=form), 409, "email_taken")
+        again = await post(superuser_client, "/users", **make_invitation(form))
+        read_problem(again, 409, "email_taken")
     assert await log_in(superuser_client, written) == 200
 
 
@@ -105,7 +106,7 @@ async def test_blanks_around_an_address_are_taken_off_everywhere(
     client: AsyncClient, worker: MailWorker, smtp: Catcher, blank: str
 ) -> None:
     written = f"{blank}{STORED}{blank}"
-    created = await post(client, "/auth/signup", email=written, password=PASSWORD)
+    created = await post(client, "/auth/signup", **make_account(written))
     assert created.status_code == 201, created.text
     assert created.json()["email"] == STORED
     assert await log_in(client, written) == 200
@@ -122,7 +123,7 @@ async def test_local_part_has_64_characters_at_most(
     client: AsyncClient, length: int, status: int
 ) -> None:
     email = f"{'a' * length}@example.com"
-    answer = await post(client, "/auth/signup", email=email, password=PASSWORD)
+    answer = await post(client, "/auth/signup", **make_account(email))
     assert answer.status_code == status
 
 
@@ -138,7 +139,7 @@ async def test_database_refuses_what_is_no_canonical_address(
     session: AsyncSession, user: User, email: str, *, imported: bool
 ) -> None:
     if imported:
-        session.add(User(email=email, hashed_password="x"))
+        session.add(new_user(email))
     else:
         user.email = email
     with pytest.raises(IntegrityError, match="ck_user_email_is_"):

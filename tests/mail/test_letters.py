@@ -13,7 +13,7 @@ from app.mail.service import enqueue
 from app.mail.worker import MailWorker
 from app.users.models import User
 from tests.conftest import new_client
-from tests.factories import PASSWORD, make_user, reload_user
+from tests.factories import PASSWORD, make_invitation, make_user, reload_user
 from tests.mail.conftest import PUBLIC_URL
 from tests.smtp_server import Catcher, read_text
 
@@ -108,7 +108,7 @@ async def test_invitation_leads_to_an_account_and_is_sent_again(
 ) -> None:
     await worker.deliver_due()
     smtp.messages.clear()
-    created = await superuser_client.post(f"{API}/users", json={"email": "new@example.com"})
+    created = await superuser_client.post(f"{API}/users", json=make_invitation("new@example.com"))
     await post(superuser_client, f"/users/{created.json()['id']}/password-reset")
     await worker.deliver_due()
     assert {message["To"] for message in smtp.messages} == {"new@example.com"}

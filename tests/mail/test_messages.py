@@ -42,7 +42,7 @@ def test_templates_are_those_of_the_kinds() -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_compose_writes_text_and_html(composer: Composer, kind: str) -> None:
     message = compose(composer, kind)
-    assert message["From"] == "User service <no-reply@example.com>"
+    assert message["From"] == "Marble shop <no-reply@example.com>"
     assert message["To"] == "ada@example.com"
     assert message["Auto-Submitted"] == "auto-generated"
     assert message["Message-ID"] == "<00000000-0000-0000-0000-000000000001@example.com>"

@@ -118,6 +118,7 @@ def test_worker_logs_as_the_service_does(migrated_database: URL) -> None:
         "ENVIRONMENT": "production",
         "DATABASE_URL": libpq_uri(migrated_database),
         "PUBLIC_URL": "https://app.example.com",
+        "SECOND_FACTOR_KEYS": "a" * 43 + "=",
         "SMTP_URL": "smtp://127.0.0.1:1?tls=off",
         "MAIL_FROM": "no-reply@example.com",
     }

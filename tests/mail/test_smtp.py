@@ -14,7 +14,7 @@ from tests.smtp_server import Catcher, read_text, running_smtp_server
 @pytest.fixture
 def message() -> EmailMessage:
     message = EmailMessage()
-    message["From"] = "User service <no-reply@example.com>"
+    message["From"] = "Marble shop <no-reply@example.com>"
     message["To"] = "ada@example.com"
     message["Subject"] = "Set a new password"
     message.set_content("Hello\n.\numl_code\n")

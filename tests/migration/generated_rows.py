@@ -66,7 +66,9 @@ def _members(column: sa.Column[Any]) -> list[str]:
 def _of_type(kind: sa.types.TypeEngine[Any], number: int, *, longest: bool) -> Any:
     if isinstance(kind, sa.String):
         text = f"{number} ünïcödé 文字 🙂"
-        return text.ljust(kind.length or 1000, "x") if longest else text[: kind.length]
+        return text.ljust((kind.length or 1000) * longest, "x")[: kind.length]
+    if isinstance(kind, sa.Numeric) and kind.precision is not None:
+        return Decimal(number % 10**kind.precision).scaleb(-(kind.scale or 0))
     if isinstance(kind, sa.ARRAY):
         return [_of_type(kind.item_type, number, longest=longest)]
     for known, make in _VALUES.items():

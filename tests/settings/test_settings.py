@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+from app.parts import NAME
 from app.settings import Settings, SettingsError, read_settings
 from tests.servers import ROOT
 
@@ -69,6 +70,7 @@ PRODUCTION = {
     "ENVIRONMENT": "production",
     "DATABASE_URL": "postgresql://ada@db/app",
     "PUBLIC_URL": "https://app.example.com",
+    "SECOND_FACTOR_KEYS": "a" * 43 + "=",
     "SMTP_URL": "smtp://mail.example.com",
     "MAIL_FROM": "no-reply@example.com",
 }
@@ -86,6 +88,7 @@ def test_production_names_all_that_it_requires(monkeypatch: pytest.MonkeyPatch) 
     [
         ("DATABASE_URL", ""),
         ("PUBLIC_URL", "http://app.example.com"),
+        ("SECOND_FACTOR_KEYS", ""),
         ("SMTP_URL", ""),
         ("MAIL_FROM", "no-reply@localhost"),
     ],
@@ -97,6 +100,16 @@ def test_production_requires(monkeypatch: pytest.MonkeyPatch, name: str, value: 
     monkeypatch.setenv(name, value)
     with pytest.raises(SettingsError, match=f"^{name} is required in production: "):
         read_settings()
+
+
+@pytest.mark.parametrize(
+    "keys", ["secret", "a" * 43, "a" * 44, "ä" * 43 + "=", ",", "a" * 43 + "=,secret"]
+)
+def test_keys_of_second_factors_are_checked(monkeypatch: pytest.MonkeyPatch, keys: str) -> None:
+    monkeypatch.setenv("SECOND_FACTOR_KEYS", keys)
+    with pytest.raises(SettingsError, match=r"^SECOND_FACTOR_KEYS: a key is 32 bytes") as wrong:
+        read_settings()
+    assert "secret" not in str(wrong.value)
 
 
 @pytest.mark.parametrize(
@@ -157,7 +170,7 @@ def test_smtp_url_may_quote_what_it_holds(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_mail_from_has_a_name_or_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert str(read_settings().mail_sender) == "User service <no-reply@localhost>"
+    assert read_settings().mail_sender.display_name == NAME
     monkeypatch.setenv("MAIL_FROM", "no-reply@example.com")
     assert str(read_settings().mail_sender) == "no-reply@example.com"
 

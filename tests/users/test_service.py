@@ -5,6 +5,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from app.users.models import User
 from app.users.schemas import UserCreate
 from app.users.service import create_user, find_user_by_email
+from tests.factories import new_user
 
 
 async def test_find_user_by_email_finds_only_the_canonical_form(
@@ -18,7 +19,7 @@ async def test_find_user_by_email_finds_only_the_canonical_form(
 async def test_database_refuses_an_address_that_is_not_canonical(
     session: AsyncSession, email: str
 ) -> None:
-    session.add(User(email=email, hashed_password="x"))
+    session.add(new_user(email))
     with pytest.raises(IntegrityError, match="ck_user_email_is_canonical"):
         await session.flush()
 

@@ -6,6 +6,7 @@ from httpx2 import AsyncClient
 
 from app.web.errors import Conflict, NotFound, ServiceError
 from app.web.problems import problems
+from tests.factories import make_account
 from tests.problems import read_problem
 
 
@@ -68,7 +69,7 @@ async def test_unknown_method_is_a_problem(client: AsyncClient) -> None:
 
 async def test_validation_error_names_each_field_without_its_input(client: AsyncClient) -> None:
     password = "canary" * 30
-    body = {"email": "canary", "password": password, "full_name": 4711, "canary-4711": "canary"}
+    body = make_account("canary", password=password, full_name=4711) | {"canary-4711": "canary"}
     answer = await client.post("/api/v1/auth/signup", json=body)
     problem = read_problem(answer, 422, "unprocessable_content")
     assert [(error["loc"], error["type"]) for error in problem["errors"]] == [

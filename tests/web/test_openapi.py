@@ -32,7 +32,12 @@ def find_references(part: Any) -> Iterator[str]:
             yield from find_references(each)
 
 
-ANSWERS = {name for each in OPERATIONS.values() for name in find_references(each["responses"])}
+ANSWERS = {
+    name
+    for each in OPERATIONS.values()
+    for name in find_references(each["responses"])
+    if "properties" in SCHEMAS[name]  # which an enum has not
+}
 
 
 async def test_document_is_served(client: AsyncClient) -> None:
@@ -50,7 +55,11 @@ def test_operation_documents_its_errors_as_problems(operation: dict[str, Any]) -
     assert ("401" in errors) >= ("security" in operation)
     assert ("413" in errors) == ("415" in errors) == ("requestBody" in operation)
     for answer in errors.values():
-        assert answer["content"] == PROBLEM
+        content = answer["content"]
+        schema = content["application/problem+json"]["schema"]
+        if "allOf" in schema:  # a problem with members of its own
+            content = {"application/problem+json": {"schema": schema["allOf"][0]}}
+        assert content == PROBLEM
         assert answer["description"]
 
 
@@ -87,7 +96,7 @@ def test_bodies_refuse_unknown_fields() -> None:
         route
         for route, operation in OPERATIONS.items()
         for schema in find_references(operation.get("requestBody", {}).get("content", {}).get(JSON))
-        if SCHEMAS[schema].get("additionalProperties", True)
+        if "properties" in SCHEMAS[schema] and SCHEMAS[schema].get("additionalProperties", True)
     }
     assert lax == set()
 
@@ -106,7 +115,7 @@ def test_swagger_signs_in_with_the_login_form() -> None:
 
 
 def test_schemas_have_names_of_types() -> None:
-    assert {name for name in SCHEMAS if not re.fullmatch(r"([A-Z][a-z]+)+", name)} == set()
+    assert {name for name in SCHEMAS if not re.fullmatch(r"([A-Z][a-z0-9]*)+", name)} == set()
 
 
 def test_answers_promise_the_fields_that_are_always_there() -> None:
@@ -121,10 +130,10 @@ def test_answers_promise_the_fields_that_are_always_there() -> None:
 
 @pytest.mark.parametrize("name", sorted(ANSWERS))
 def test_answers_name_their_formats(name: str) -> None:
-    expected = {"id": "uuid", "_id": "uuid", "_at": "date-time", "email": "email"}
+    expected = {"_id": "uuid", "_at": "date-time", "_email": "email"}
     for field, schema in SCHEMAS[name]["properties"].items():
         for ending, format_ in expected.items():
-            if field.endswith(ending) and field != "request_id":
+            if f"_{field}".endswith(ending) and field != "request_id":
                 assert f"'format': '{format_}'" in str(schema), field
 
 

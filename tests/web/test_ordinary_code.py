@@ -47,7 +47,7 @@ from app.web.protocol import Connection
 from app.web.router import Router
 from app.web.schemas import Output
 from app.web.session import DatabaseDep, SessionDep, TransactionDep
-from tests.factories import make_user, sign_in
+from tests.factories import make_user, new_user, sign_in
 from tests.marbles import Marble, MarbleCreate, MarblePublic, make_marble
 from tests.problems import read_problem
 
@@ -564,9 +564,7 @@ async def test_overrides_mounts_heads_and_middleware(
 
     live_app.mount("/mounted", mounted)
     live_app.add_middleware(BaseHTTPMiddleware, dispatch=add_header)
-    live_app.dependency_overrides[get_current_user] = lambda: User(
-        id=uuid.uuid4(), email="ada@example.com", hashed_password="!"
-    )
+    live_app.dependency_overrides[get_current_user] = lambda: new_user(id=uuid.uuid4())
     assert (await client.get("/mounted/hello")).json() == "from within"
     assert (await client.get("/mounted/nowhere")).status_code == 404
     answer = await client.get("/plain")

@@ -34,7 +34,7 @@ async def read_pages(client: AsyncClient, **query: str | int) -> list[list[str]]
     raise AssertionError("the pages do not end")
 
 
-def test_position_survives_its_encoding() -> None:
+async def test_position_survives_its_encoding() -> None:
     assert TypeAdapter(Cursor).validate_python(POSITION.encode()) == POSITION
     assert len(POSITION.encode()) == 32
 
@@ -43,7 +43,7 @@ def test_position_survives_its_encoding() -> None:
     "cursor",
     ["", "x", "A" * 31, "A" * 33, "A" * 28, " " * 32, "é" * 32, "f" * 32, "\0" * 32, 5, None],
 )
-def test_position_refuses_what_is_no_cursor(cursor: object) -> None:
+async def test_position_refuses_what_is_no_cursor(cursor: object) -> None:
     with pytest.raises(ValidationError, match="Not a cursor of this service"):
         TypeAdapter(Cursor).validate_python(cursor)
 

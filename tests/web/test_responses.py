@@ -67,7 +67,7 @@ def compare(document: dict[str, Any], schema: dict[str, Any], value: Any) -> Ite
     if isinstance(value, list):
         for each in value:
             yield from compare(document, schema.get("items") or schema["anyOf"][0]["items"], each)
-    if isinstance(value, dict):
+    if isinstance(value, dict) and "properties" in schema:  # else it is any JSON object
         for name, inner in value.items():
             if name not in schema["properties"]:
                 yield name

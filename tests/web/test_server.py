@@ -9,7 +9,7 @@ from sqlalchemy import URL
 
 from app.database.url import libpq_uri
 from app.web.server import PortTakenError, check_port
-from tests.factories import PASSWORD
+from tests.factories import make_account
 from tests.servers import copy_repository, find_free_port, running_app
 
 
@@ -58,6 +58,6 @@ def test_links_in_mail_lead_to_the_port_that_is_served(empty_database: URL) -> N
     port = find_free_port()
     options = ("--port", str(port))
     with running_app(*options, DATABASE_URL=libpq_uri(empty_database)) as server:
-        account = {"email": "ada@example.com", "password": PASSWORD}
-        httpx2.post(f"{server.url}/api/v1/auth/signup", json=account).raise_for_status()
+        url = f"{server.url}/api/v1/auth/signup"
+        httpx2.post(url, json=make_account()).raise_for_status()
         server.wait_for(rf"http://127\.0\.0\.1:{port}/confirm-email#token=uml_")

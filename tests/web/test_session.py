@@ -20,7 +20,7 @@ from app.database.transactions import Database
 from app.users.models import User
 from app.web.router import Router
 from app.web.session import DatabaseDep, SessionDep, TransactionDep, get_session
-from tests.factories import make_user
+from tests.factories import make_user, new_user
 from tests.marbles import Marble
 from tests.problems import read_problem
 
@@ -193,7 +193,7 @@ async def test_commit_that_fails_runs_no_background_task(
     @router.post("/work")
     async def endpoint(session: SessionDep, tasks: BackgroundTasks) -> None:
         tasks.add_task(ran.append, "ran")
-        session.add(User(email=user.email, hashed_password="x"))
+        session.add(new_user(user.email))
 
     live_app.include_router(router)
     answer = await live_client.post("/work")

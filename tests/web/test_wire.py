@@ -17,7 +17,7 @@ from sqlalchemy import URL
 
 from app.database.url import libpq_uri
 from app.main import MAX_BODY_SIZE
-from tests.factories import PASSWORD
+from tests.factories import PASSWORD, make_account
 from tests.problems import read_problem
 from tests.servers import Server, find_free_port, running_app
 
@@ -48,8 +48,7 @@ def server(database: str, metrics_port: int) -> Iterator[Server]:
 def token(server: Server) -> str:
     """Of a user who has signed up."""
     with httpx2.Client(base_url=server.url) as client:
-        account = {"email": "ada@example.com", "password": PASSWORD}
-        assert client.post(f"{API}/auth/signup", json=account).status_code == 201
+        assert client.post(f"{API}/auth/signup", json=make_account()).status_code == 201
         form = {"username": "ada@example.com", "password": PASSWORD}
         answer = client.post(f"{API}/auth/login", data=form)
     access_token: str = answer.json()["access_token"]

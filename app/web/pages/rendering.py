@@ -10,6 +10,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.responses import HTMLResponse
 
 _TEMPLATES = Path(__file__).parent / "templates"
+_APP = Path(__file__).parents[2]  # whose features bring templates of their own
 
 
 class Pages:
@@ -17,7 +18,7 @@ class Pages:
 
     def __init__(self, **values: object) -> None:
         self._environment = Environment(
-            loader=FileSystemLoader(_TEMPLATES),
+            loader=FileSystemLoader([_TEMPLATES, *sorted(_APP.glob("*/templates"))]),
             autoescape=True,
             undefined=StrictUndefined,
             trim_blocks=True,

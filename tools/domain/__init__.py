@@ -1,0 +1,1 @@
+"""Writes a new domain as the shipped one is written: `make domain`."""

@@ -1,0 +1,49 @@
+"""Adds to Python files what each domain has there, and leaves the rest as it is."""
+
+import ast
+from pathlib import Path
+
+from tools.domain.words import UsageError
+
+
+def append_to_loop(text: str, path: Path, variable: str, entry: str) -> str:
+    """Add an entry to the tuple of `for variable in (...)`."""
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.For) and ast.unparse(node.target) == variable:
+            return _append(text, node.iter, [entry])
+    raise _not_found(path, f"for {variable} in (...)")
+
+
+def append_to_dictionary(text: str, path: Path, name: str, entries: list[str]) -> str:
+    """Add entries to the dictionary of this name."""
+    for node in ast.parse(text).body:
+        targets = node.targets if isinstance(node, ast.Assign) else []
+        targets = [node.target] if isinstance(node, ast.AnnAssign) else targets
+        if name in map(ast.unparse, targets):
+            value = getattr(node, "value", None)
+            if isinstance(value, ast.Dict):
+                return _append(text, value, entries)
+    raise _not_found(path, f"{name} = {{...}}")
+
+
+def add_import(text: str, statement: str) -> str:
+    """Put an import behind the last; ruff sorts them."""
+    body = ast.parse(text).body
+    last = max(
+        each.end_lineno or 0 for each in body if isinstance(each, ast.Import | ast.ImportFrom)
+    )
+    lines = text.splitlines(keepends=True)
+    return "".join([*lines[:last], f"{statement}\n", *lines[last:]])
+
+
+def _append(text: str, collection: ast.expr, entries: list[str]) -> str:
+    """Write entries behind the last of a collection; the formatter gives each its line."""
+    source = ast.get_source_segment(text, collection) or ""
+    inner, bracket = source[:-1].rstrip(), source[-1:]
+    has_comma = inner.endswith((",", "(", "{"))
+    added = f"{inner}{'' if has_comma else ','} {', '.join(entries)}{',' * has_comma}{bracket}"
+    return text.replace(source, added, 1)
+
+
+def _not_found(path: Path, what: str) -> UsageError:
+    return UsageError(f"{path} has no `{what}` any more, which would get a line for the domain")
