@@ -18,7 +18,9 @@ def rename(folder: Path, names: Names, renames: Mapping[str, str]) -> None:
 
 
 def find_texts(folder: Path) -> Iterable[Path]:
-    """Yield the files that hold text."""
+    """Yield the files that hold text, but for git's own."""
     for path in sorted(folder.rglob("*")):
-        if path.is_file() and not path.is_symlink() and b"\0" not in path.read_bytes()[:4096]:
+        if ".git" in path.parts or path.is_symlink() or not path.is_file():
+            continue
+        if b"\0" not in path.read_bytes()[:4096]:
             yield path
