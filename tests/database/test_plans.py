@@ -26,7 +26,7 @@ ROWS = 250  # that one step of a plan may read; the largest page has 100
 # Later pages, and a search among one's own, are statements of their own.
 QUERIES = {
     "GET /api/v1/items": ("?limit=100", "?cursor={cursor}", "?search=Title"),
-    "GET /api/v1/users": ("?limit=100", "?cursor={cursor}"),
+    "GET /api/v1/users": ("?limit=100", "?cursor={cursor}", "?search=bench39999@example.com"),
 }
 
 
