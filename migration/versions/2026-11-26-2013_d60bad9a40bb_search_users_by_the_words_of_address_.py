@@ -1,7 +1,7 @@
 """Search users by the words of address and name
 
 Revision ID: d60bad9a40bb
-Revises: 1eef6ac131f2
+Revises: 8a8b71d5d7d4
 Create Date: 2026-11-26 20:13:12.437748+00:00
 """
 
@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "d60bad9a40bb"
-down_revision = "1eef6ac131f2"
+down_revision = "8a8b71d5d7d4"
 branch_labels = None
 depends_on = None
 
