@@ -178,7 +178,10 @@ class Cast:
 
 def make_body(route: str, objects: dict[str, Any]) -> dict[str, Any]:
     """Return the body, with the objects that it names: `{reset_token}`."""
-    named = {f"{{{name}}}": str(value) for name, value in objects.items()}
+    named = {
+        f"{{{name}}}": value if isinstance(value, dict) else str(value)
+        for name, value in objects.items()
+    }
     body: dict[str, Any] = fill(BODIES.get(route, {}), named)
     return body
 
@@ -186,7 +189,7 @@ def make_body(route: str, objects: dict[str, Any]) -> dict[str, Any]:
 _numbers = count(1)
 
 
-def fill(part: Any, named: dict[str, str]) -> Any:
+def fill(part: Any, named: dict[str, Any]) -> Any:
     """Give what a part of a body names, and what is called as an object is: `user_id`."""
     if callable(part):
         return part(next(_numbers))
