@@ -112,20 +112,18 @@ def run(
 @cli.command()
 def create_superuser(
     email: str,
+    field: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=VALUE", help="A field of sign-up.")
+    ] = None,
     password_stdin: Annotated[
         bool, typer.Option("--password-stdin", help="Read the password from standard input.")
     ] = False,
 ) -> None:
-    """Add a superuser; asks for the password."""
+    """Add a superuser; asks for the password, and for whatever else sign-up requires."""
+    given = {"email": email} | dict(map(_split, field or ()))
     if password_stdin:
-        password = sys.stdin.readline().rstrip("\n")
-    else:
-        password = typer.prompt("Password", hide_input=True, confirmation_prompt=True)
-    try:
-        data = SignUp(email=email, password=Secret(password))
-    except ValidationError as error:
-        wrong = "; ".join(f"{each['loc'][0]}: {each['msg']}" for each in error.errors())
-        raise UsageError(wrong) from None
+        given["password"] = sys.stdin.readline().rstrip("\n")
+    data = _read_account(given if password_stdin else given | dict(_ask_for_missing(given)))
     settings = read_settings()
     with _migrated_database(settings) as url:
         _transact(url, partial(_sign_up_superuser, hasher=create_hasher(settings), data=data))
@@ -210,6 +208,30 @@ def _migrated_database(settings: Settings) -> Iterator[URL]:
     with _database(settings) as url:
         _check_revision(url, settings)
         yield url
+
+
+def _split(field: str) -> tuple[str, str]:
+    name, equals, value = field.partition("=")
+    if not equals:
+        raise UsageError(f"--field {field}: it looks like --field full_name=Ada")
+    return name, value
+
+
+def _ask_for_missing(given: dict[str, str]) -> Iterator[tuple[str, str]]:
+    """Ask for what sign-up requires; a password twice, and unseen."""
+    for name, field in SignUp.model_fields.items():
+        if field.is_required() and name not in given:
+            secret = name == "password"
+            label = name.replace("_", " ").capitalize()
+            yield name, typer.prompt(label, hide_input=secret, confirmation_prompt=secret)
+
+
+def _read_account(given: dict[str, str]) -> SignUp:
+    try:
+        return SignUp.model_validate_strings(given)
+    except ValidationError as error:
+        wrong = "; ".join(f"{each['loc'][0]}: {each['msg']}" for each in error.errors())
+        raise UsageError(wrong) from None
 
 
 def _check_revision(url: URL, settings: Settings) -> None:

@@ -5,11 +5,14 @@
 ```console                        commands, `$`, with what they print
 """
 
+import difflib
+import json
 import re
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 _BLOCK = re.compile(r"^```(\w+)(?: (\S+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 # What differs from run to run: revision ids as well as UUIDs, instants, tokens.
@@ -27,11 +30,19 @@ class Block:
 
 
 def read_blocks(page: str, section: str) -> list[Block]:
-    """Return the fenced blocks below a heading, up to the next heading."""
+    """Return the fenced blocks below a heading, up to the next heading; none without it."""
+    if f"# {section}\n" not in page:
+        return []
     start = page.index(f"# {section}\n") + len(section)
     end = re.search(r"^#{1,3} ", page[start:], re.MULTILINE)
     text = page[start : start + end.start()] if end else page[start:]
     return [Block(*(part or "" for part in match.groups())) for match in _BLOCK.finditer(text)]
+
+
+def read_headings(page: str, section: str) -> list[str]:
+    """Return the headings of the third level below one of the second."""
+    _, _, rest = page.partition(f"\n## {section}\n")
+    return re.findall(r"^### (.+)$", re.split(r"^## ", rest, flags=re.MULTILINE)[0], re.MULTILINE)
 
 
 def follow(blocks: list[Block], folder: Path, environment: dict[str, str]) -> None:
@@ -59,12 +70,48 @@ def _converse(text: str, folder: Path, environment: dict[str, str]) -> None:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
     answers = done.stdout.split(f"{end}\n")[:-1]
     for command, wanted, printed in zip(commands, expected, answers, strict=True):
-        assert _normalized(printed) == _normalized(wanted), command
+        _compare(command, _normalized(wanted), _normalized(_without_new_fields(printed, wanted)))
+
+
+def _compare(command: str, wanted: str, printed: str) -> None:
+    lines = difflib.unified_diff(
+        wanted.splitlines(), printed.splitlines(), "the page", "what is printed", lineterm=""
+    )
+    assert wanted == printed, "\n".join([f"$ {command}", *lines])
+
+
+def _without_new_fields(printed: str, wanted: str) -> str:
+    """Take fields out of JSON that the page does not show, such as a project adds."""
+    try:
+        shown, answered = json.loads(wanted), json.loads(printed)
+    except ValueError:
+        return printed
+    return json.dumps(_restrict(answered, shown), separators=(",", ":"), ensure_ascii=False)
+
+
+def _restrict(part: Any, shown: Any) -> Any:
+    if isinstance(part, dict) and isinstance(shown, dict):
+        return {name: _restrict(part[name], each) for name, each in shown.items() if name in part}
+    if isinstance(part, list) and isinstance(shown, list):
+        return [_restrict(each, shown[0] if shown else each) for each in part]
+    return part
+
+
+def is_carried_out(blocks: list[Block], folder: Path) -> bool:
+    """Tell whether the project has what a recipe adds, and a file that it would create."""
+    return any(_is_there(block, folder / block.path) for block in blocks if block.path)
+
+
+def _is_there(block: Block, path: Path) -> bool:
+    if block.kind != "diff":
+        return path.exists()
+    added = {line[1:] for line in block.text.splitlines() if line.startswith("+")} - {""}
+    return path.exists() and added <= {*path.read_text().splitlines()}
 
 
 def _exchanges(text: str) -> Iterator[tuple[str, str]]:
@@ -84,5 +131,6 @@ def _patched(text: str, diff: str) -> str:
             lines.insert(position, change[1:])
             position += 1
         else:
+            assert change[1:] in lines[position:], f"behind this line, which is not there:\n{diff}"
             position = lines.index(change[1:], position) + 1
     return "\n".join(lines)

@@ -49,6 +49,26 @@ def test_create_superuser_refuses_a_weak_password(
     assert str(done.code).startswith(f"app: password: {reason}")
 
 
+@pytest.mark.filterwarnings("ignore::getpass.GetPassWarning")  # there is no terminal
+def test_create_superuser_takes_fields_of_sign_up(run: Run, database: URL) -> None:
+    arguments = ("create-superuser", "ada@example.com", "--field", "full_name=Ada = Countess")
+    stdin, url = f"{PASSWORD}\n{PASSWORD}\n", libpq_uri(database)
+    assert run(*arguments, stdin=stdin, DATABASE_URL=url).code == 0
+    assert query(database, 'SELECT full_name FROM "user"') == [("Ada = Countess",)]
+
+
+@pytest.mark.parametrize(
+    ("field", "message"),
+    [
+        ("full_name", "app: --field full_name: it looks like --field full_name=Ada"),
+        ("shoe=44", "app: shoe: Extra inputs are not permitted"),
+    ],
+)
+def test_create_superuser_refuses_a_wrong_field(run: Run, field: str, message: str) -> None:
+    arguments = ("create-superuser", "ada@example.com", "--password-stdin", "--field", field)
+    assert run(*arguments, stdin=f"{PASSWORD}\n").code == message
+
+
 def test_create_superuser_needs_a_migrated_database(run: Run, empty_database: URL) -> None:
     code = create_superuser(run, empty_database).code
     assert code == "app: The database has no revision; run `alembic upgrade head`"
