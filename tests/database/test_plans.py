@@ -33,7 +33,7 @@ def migrated_database(create_database: Callable[[], URL]) -> URL:
 
 
 def find_queries(app: FastAPI, route: str) -> Iterator[str]:
-    """Yield queries whose statements are others: later pages, and a search among all or one's own."""
+    """Yield queries whose statements are others: later pages, and searches."""
     method, path = route.split()
     operation = app.openapi()["paths"].get(path, {}).get(method.lower(), {})
     names = {parameter["name"] for parameter in operation.get("parameters", ())}
