@@ -1,6 +1,7 @@
 """An expansion's second revision: what the running version still needs is taken away by it."""
 
 import uuid
+from collections.abc import Iterator
 from typing import Any
 
 from alembic.operations import ops
@@ -114,7 +115,7 @@ class Contraction:
         """Have Alembic write the second revision too, and mark both."""
         (first,) = directives
         first.imports |= {f'phase = "{EXPAND}"'}
-        self.upgrade.ops[:0] = [Remark(f"BREAKING: versions that use {self._old_names} fail.")]
+        self.upgrade.ops[:0] = [Remark(text) for text in self._marks()]
         second = ops.MigrationScript(
             uuid.uuid4().hex[-12:],
             self.upgrade,
@@ -126,10 +127,13 @@ class Contraction:
         )
         directives.append(second)
 
-    @property
-    def _old_names(self) -> str:
-        tables = [label(table.schema, table.table_name) for table in self.tables]
-        return " and ".join([*tables, *(pair.subject for pair in self.pairs)])
+    def _marks(self) -> Iterator[str]:
+        for table in self.tables:
+            old = label(table.schema, table.table_name)
+            yield f"BREAKING: {old} is {table.new_table_name} alone: versions that use it fail."
+        for pair in self.pairs:
+            kept = f"{pair.new.name} has its values, and versions that use it fail"
+            yield f"DESTRUCTIVE: {pair.subject}: drops the column; {kept}."
 
     def refuse_other_breakage(self, renames: list[Rename]) -> None:
         """Keep what breaks the running version out of the revision that is to spare it."""
