@@ -27,8 +27,8 @@ COMPILE = .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --g
 unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME
 export UV_CUSTOM_COMPILE_COMMAND = make lock
 
-.PHONY: help setup run test check format domain revision rebase-revision migrate rehearse lock audit
-.PHONY: mine update client client-check
+.PHONY: help setup run test check format domain revision rebase-revision migrate rehearse reset
+.PHONY: lock audit mine update client client-check
 .PHONY: bench bench-compare bench-migrations compose-check fault-check mine-check
 
 help: ## List the commands
@@ -79,6 +79,9 @@ rebase-revision: setup ## Put the newer of two branches of revisions on top of t
 
 migrate: setup ## Upgrade the database to the newest revision
 	@.venv/bin/alembic upgrade head
+
+reset: setup ## Delete the development database with all its rows, and make it anew; asks first
+	@.venv/bin/python migration/reset.py
 
 rehearse: setup ## Try pending revisions on a copy: make rehearse URL=postgresql://... SERVER=...
 	@.venv/bin/python migration/rehearse.py "$(URL)" "$(SERVER)"
