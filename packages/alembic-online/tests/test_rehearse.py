@@ -16,12 +16,35 @@ from alembic_online.rehearse.__main__ import INTERRUPTED, main
 from alembic_online.rehearse.copies import is_local, usable_url
 from catalog import catalog
 from project import STOCK_ENV, Project
+from server import running_server
 from upgrade.conftest import DROP_TABLES, ENV, TABLES
 
 INDEX = 'op.create_index("ix_pet_age", "pet", ["age"])'
 RETYPE = 'op.alter_column("pet", "age", type_=sa.BigInteger)'
 LONG = "op.execute('SELECT pg_sleep(0.4)')"  # beyond what clients should wait
 ENDLESS = "op.execute('SELECT pg_sleep(600)')"
+
+
+@pytest.fixture(scope="module")
+def server_url() -> Iterator[sa.URL]:
+    """A server of its own: a rehearsal also removes what others have left on one."""
+    with running_server() as url:
+        yield sa.make_url(url).set(drivername="postgresql+psycopg")
+
+
+@pytest.fixture(scope="module")
+def server(server_url: sa.URL) -> Iterator[sa.Connection]:
+    engine = sa.create_engine(server_url, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
+    with engine.connect() as connection:
+        yield connection
+
+
+@pytest.fixture
+def empty_database(server_url: sa.URL, server: sa.Connection) -> Iterator[sa.URL]:
+    name = f"test_{uuid4().hex}"
+    server.exec_driver_sql(f"CREATE DATABASE {name}")
+    yield server_url.set(database=name)
+    server.exec_driver_sql(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture
