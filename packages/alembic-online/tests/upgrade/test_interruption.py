@@ -175,6 +175,8 @@ REVISIONS = {
 BRIDGES = {"expand": EXPAND, "contract": CONTRACT}
 BOTH = REVISIONS | BRIDGES
 each_revision = pytest.mark.parametrize("revision", REVISIONS.values(), ids=REVISIONS)
+BACK = REVISIONS | {"contract": CONTRACT}
+each_downgrade = pytest.mark.parametrize("revision", BACK.values(), ids=BACK)
 each_upgrade = pytest.mark.parametrize("revision", BOTH.values(), ids=BOTH)
 
 
@@ -237,7 +239,7 @@ def test_downgrade_finishes_an_upgrade_killed_before_any_statement(
     assert statement > 4
 
 
-@pytest.mark.parametrize("revision", (REVISIONS | {"contract": CONTRACT}).values())
+@each_downgrade
 def test_downgrade_killed_before_each_statement_is_finished_by_the_next(
     project: Project, revision: Revision
 ) -> None:
