@@ -13,7 +13,7 @@ def take_out(folder: Path, features: Sequence[Feature]) -> None:
     """Delete what belongs to the features, and cut what is said about them."""
     for feature in features:
         for path in feature.paths:
-            _delete(folder, path, feature)
+            _delete(folder, path, feature, [each for each in features if each != feature])
     for drop in (drop for feature in features for drop in feature.drops):
         if not _is_within(drop.file, features):
             drop_definition(folder, drop)
@@ -52,13 +52,13 @@ def drop_definition(folder: Path, drop: Drop) -> None:
     path.write_text("".join(lines[:start] + after), "utf-8")
 
 
-def _delete(folder: Path, name: str, feature: Feature) -> None:
+def _delete(folder: Path, name: str, feature: Feature, others: Sequence[Feature]) -> None:
     path = folder / name
     if path.is_dir():
         shutil.rmtree(path)
     elif path.exists():
         path.unlink()
-    else:
+    elif not _is_within(name, others):
         raise TemplateError(f"{name} is not there, which {feature.name} would take out")
 
 
