@@ -35,7 +35,10 @@ from app.main import create_app
 from app.observability.logging import configure_logging
 from app.parts import (
     ACCOUNT_COMMANDS,
+    COMMAND_WITNESSES,
+    PURGE_COMMANDS,
     AccountCommand,
+    PurgeCommand,
     create_database,
     create_gate,
     create_hasher,
@@ -154,11 +157,15 @@ def seed(
 
 
 def _add_account_command(name: str, work: AccountCommand) -> None:
+    async def administer(session: AsyncSession, *, settings: Settings, address: str) -> None:
+        await work(session, create_gate(settings), address)
+        await _tell_witnesses(session, name, address)
+
     def command(email: str) -> None:
         settings = read_settings()
         address = find_canonical_email(email) or email
         with _migrated_database(settings) as url:
-            _transact(url, lambda session: work(session, create_gate(settings), address))
+            _transact(url, partial(administer, settings=settings, address=address))
         typer.echo(f"{address}: done")
 
     cli.command(name, help=(work.__doc__ or "").partition("\n")[0])(command)
@@ -166,6 +173,20 @@ def _add_account_command(name: str, work: AccountCommand) -> None:
 
 for each in ACCOUNT_COMMANDS.items():
     _add_account_command(*each)
+
+
+def _add_purge_command(name: str, purge: PurgeCommand) -> None:
+    def command(days: Annotated[int, typer.Argument(min=1, max=36500)]) -> None:
+        settings = read_settings()
+        with _migrated_database(settings) as url:
+            deleted = asyncio.run(_purge(url, settings, lambda database: purge(database, days)))
+        typer.echo(f"{deleted} deleted")
+
+    cli.command(name, help=(purge.__doc__ or "").partition("\n")[0])(command)
+
+
+for each_purge in PURGE_COMMANDS.items():
+    _add_purge_command(*each_purge)
 
 
 @cli.command()
@@ -250,6 +271,19 @@ def _transact(url: URL, work: Callable[[AsyncSession], Awaitable[None]]) -> None
     asyncio.run(transact())
 
 
+async def _purge(url: URL, settings: Settings, purge: Callable[[Database], Awaitable[int]]) -> int:
+    database = create_database(url, settings, pool_size=1)
+    try:
+        return await purge(database)
+    finally:
+        await database.dispose()
+
+
+async def _tell_witnesses(session: AsyncSession, command: str, address: str) -> None:
+    for tell in COMMAND_WITNESSES:
+        await tell(session, command, address)
+
+
 async def _work(url: URL, settings: Settings) -> None:
     database = create_database(url, settings, pool_size=3)  # two to send, one to tidy up
     worker = create_mail_worker(settings, database)
@@ -267,3 +301,4 @@ async def _sign_up_superuser(
 ) -> None:
     user = await sign_up(session, hasher, data)
     user.is_superuser = True
+    await _tell_witnesses(session, "create-superuser", data.email)

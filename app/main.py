@@ -25,6 +25,7 @@ from app.parts import (
     FEATURES,
     NAME,
     PAGES,
+    WITNESSES,
     create_connections,
     create_database,
     create_gate,
@@ -75,6 +76,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.settings = settings
     app.state.stopping = False
     app.state.gate = create_gate(settings)
+    app.state.witnesses = WITNESSES
     app.state.pages = Pages(service=NAME, password_min_length=settings.password_min_length)
     install_error_handlers(app)
     # What is asked for most comes first, since routes are tried in this order.

@@ -9,6 +9,10 @@ from fastapi import APIRouter, FastAPI
 from sqlalchemy import URL
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from app.audit.dependencies import AuditTrail
+from app.audit.router import router as audit_router
+from app.audit.service import note_command
+from app.audit.service import purge as purge_audit
 from app.auth.gate import Gate
 from app.auth.password_policy import PasswordPolicy
 from app.auth.passwords import PasswordHasher
@@ -36,16 +40,24 @@ from app.second_factors.router import router as second_factors_router
 from app.settings import PROJECT, Settings
 from app.web.connections import Connections, Patience
 from app.web.health import Revisions
+from app.web.router import Witness
 
 NAME = "User service"
 # What can be taken out whole.
-FEATURES: Final[Sequence[APIRouter]] = (second_factors_router, passkeys_router)
+FEATURES: Final[Sequence[APIRouter]] = (audit_router, second_factors_router, passkeys_router)
 PAGES: Final[Sequence[APIRouter]] = (second_factors_pages,)
 AccountCommand = Callable[[AsyncSession, Any, str], Awaitable[None]]
 ACCOUNT_COMMANDS: Final[dict[str, AccountCommand]] = {
     "reset-second-factors": reset_at_once,
 }
 """Commands of `app` about one account: each gets the session, the gate, and the address."""
+WITNESSES: Final[Sequence[Witness]] = (AuditTrail(),)
+CommandWitness = Callable[[AsyncSession, str, str], Awaitable[None]]
+COMMAND_WITNESSES: Final[Sequence[CommandWitness]] = (note_command,)
+"""What is told of each command about an account, in its transaction: the command, the address."""
+PurgeCommand = Callable[[Database, int], Awaitable[int]]
+PURGE_COMMANDS: Final[dict[str, PurgeCommand]] = {"purge-audit": purge_audit}
+"""Commands of `app` that delete what is older than so many days, and return how many rows."""
 WRITERS.update(SECOND_FACTOR_WRITERS)
 _OTHER_FILES: Final = 64  # that a process opens besides its connections
 

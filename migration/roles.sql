@@ -3,6 +3,7 @@
 -- Run it in the database as a superuser, or as whoever may create roles there, before the first
 -- migration; once more after it, and the service can no longer write what Alembic keeps. Running
 -- it again changes nothing. Passwords are yours to set: \password app_owner, \password app_service
+-- The same second run leaves it no right to change or delete what has been noted in audit_event.
 --
 -- It first says all that it is going to change. To only see that:
 --     psql -c BEGIN -f migration/roles.sql -c ROLLBACK
@@ -75,6 +76,9 @@ BEGIN
                 THEN format('GRANT USAGE ON SEQUENCE %s TO app_service', own.name)
             WHEN own.name = to_regclass('public.alembic_version')
                 THEN format('REVOKE INSERT, UPDATE, DELETE ON %s FROM app_service', own.name)
+            WHEN own.name = to_regclass('public.audit_event')
+                THEN format('GRANT SELECT, INSERT ON %1$s TO app_service;'
+                    ' REVOKE UPDATE, DELETE ON %1$s FROM app_service', own.name)
             ELSE format('GRANT SELECT, INSERT, UPDATE, DELETE ON %s TO app_service', own.name)
         END;
     END LOOP;

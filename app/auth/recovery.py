@@ -12,6 +12,7 @@ from sqlalchemy import func, update
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import col
 from sqlmodel.ext.asyncio.session import AsyncSession
+from structlog.contextvars import bind_contextvars
 
 from app.auth.passwords import PasswordHasher
 from app.auth.rate_limit import (
@@ -148,6 +149,7 @@ async def redeem(session: AsyncSession, token: Secret[str], proof: mail.Proof) -
     if user is None or not user.is_active:
         raise mail.InvalidToken
     await mail.consume_token(session, token)
+    bind_contextvars(owner_id=str(user.id))
     return user
 
 

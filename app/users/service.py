@@ -77,6 +77,8 @@ async def update_user(session: AsyncSession, user: User, data: UserUpdateMe) -> 
 
 async def administer_user(session: AsyncSession, user_id: uuid.UUID, data: UserUpdate) -> User:
     """Change any user, or raise `UserNotFound` or `LastSuperuser`."""
+    sent = data.model_dump(include={"is_active", "is_superuser"}, exclude_unset=True)
+    bind_contextvars(**sent)
     if data.is_superuser is False or data.is_active is False:
         await _keep_another_superuser(session, user_id)
     return await update_user(session, await get_user(session, user_id), data)

@@ -54,13 +54,18 @@ Cursor = Annotated[
 ]
 
 
-class PageQuery(BaseModel):
-    """The query parameters of a collection, and no others: a misspelt `search` finds all."""
+class CursorQuery(BaseModel):
+    """Which page; other query parameters than those of the class are refused."""
 
     model_config = {"extra": "forbid"}
 
     cursor: Cursor | None = Field(default=None, description="`next_cursor` of the page before")
     limit: int = Field(default=50, ge=1, le=100)
+
+
+class PageQuery(CursorQuery):
+    """The query parameters of a collection, and no others: a misspelt `search` finds all."""
+
     search: Line | None = Field(default=None, min_length=1, max_length=255)
 
 
@@ -83,15 +88,15 @@ class Page(Generic[_T]):
 async def get_page(
     session: AsyncSession,
     rows: SelectOfScalar[_T],
-    query: PageQuery,
+    query: CursorQuery,
     *,
     search_in: Sequence[Any] = (),
     found: CTE | None = None,
 ) -> Page[_T]:
     """Return the page of `rows` that `query` asks for, by `created_at`, then `id`.
 
-    `rows` selects one model; a column of `search_in` contains the query's `search`, or the rows are
-    those that were `found`.
+    `rows` selects one model; a column of `search_in` contains the `search` of a `PageQuery`, or the
+    rows are those that were `found`.
     """
     model = rows.column_descriptions[0]["entity"]
     order = (col(model.created_at), col(model.id))
@@ -100,7 +105,7 @@ async def get_page(
         rows = rows.where(col(model.id).in_(ids)).order_by(*(each.desc() for each in order))
     else:
         rows = _cut(rows, order, query)
-        if query.search is not None:
+        if isinstance(query, PageQuery) and query.search is not None:
             fields = (col(each).icontains(query.search, autoescape=True) for each in search_in)
             rows = rows.where(or_(false(), *fields))
     page = list(await session.exec(rows))
@@ -111,7 +116,7 @@ async def get_page(
     return Page(page, Position(last.created_at, last.id).encode())
 
 
-def _cut(rows: SelectOfScalar[_T], order: Sequence[Any], query: PageQuery) -> SelectOfScalar[_T]:
+def _cut(rows: SelectOfScalar[_T], order: Sequence[Any], query: CursorQuery) -> SelectOfScalar[_T]:
     """Take the query's page of the rows, and one more to tell whether there is another."""
     if query.cursor is not None:
         rows = rows.where(tuple_(*order) < (query.cursor.created_at, query.cursor.id))

@@ -1,23 +1,35 @@
 """The router of every domain: one transaction for each request, and strict input."""
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from fastapi import APIRouter, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
+from sqlmodel.ext.asyncio.session import AsyncSession
 from starlette.datastructures import FormData, UploadFile
 from starlette.exceptions import HTTPException
 
 from app.database.deadline import LONGEST_WAIT, time_limit
 from app.database.transactions import commit, repeat
+from app.web.errors import ServiceError
 from app.web.session import find_session, forget_session, is_generator
 from app.web.strict import StrictRequest, require_utf8
 
 _FORMS: Final = ("application/x-www-form-urlencoded", "multipart/form-data")
 _STRUCTURES: Final = ("attributes_type", "dict_type", "list_type", "dataclass_type")
 Handle = Callable[[Request], Coroutine[Any, Any, Response]]
+
+
+class Witness(Protocol):
+    """What a feature can be told of each request; `app/parts.py` names the witnesses."""
+
+    async def note(self, request: Request, session: AsyncSession) -> None:
+        """Be told that a request has done its work in the session, right before the commit."""
+
+    async def note_refusal(self, request: Request, error: ServiceError) -> None:
+        """Be told that a request is refused, and that what it has done is undone."""
 
 
 class ServiceRoute(APIRoute):
@@ -59,14 +71,20 @@ class Router(APIRouter):
 
 async def _handle_and_commit(request: Request, handle: Handle) -> Response:
     """Commit what is answered, unless it is refused or yielded; undo what fails, and keep rows."""
+    witnesses: Sequence[Witness] = getattr(request.app.state, "witnesses", ())
     try:
         response = await handle(request)
-    except Exception:
+    except Exception as error:
         if session := find_session(request.scope):
             await session.close()
+        if isinstance(error, ServiceError):
+            for each in witnesses:
+                await each.note_refusal(request, error)
         raise
     is_done = response.status_code < HTTPStatus.BAD_REQUEST and not is_generator(request.scope)
     if is_done and (session := find_session(request.scope)):
+        for each in witnesses:
+            await each.note(request, session)
         await commit(session)
     return response
 

@@ -95,6 +95,8 @@ DECISIONS = {
     "DELETE /api/v1/users/{user_id}": (401, 403, 403, 204),
     "DELETE /api/v1/users/{user_id}/sessions": (401, 403, 403, 204),
     "POST /api/v1/users/{user_id}/password-reset": (401, 403, 403, 202),
+    "GET /api/v1/users/me/events": (401, 200, 200, 200),
+    "GET /api/v1/audit": (401, 403, 403, 200),
     "GET /api/v1/items": (401, 200, 200, 200),
     "POST /api/v1/items": (401, 201, 201, 201),
     "GET /api/v1/items/{item_id}": (401, 200, 404, 200),

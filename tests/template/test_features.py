@@ -37,7 +37,7 @@ def test_features_that_go_with_another_go_too() -> None:
 def test_unknown_feature_is_refused_in_a_line() -> None:
     with pytest.raises(TemplateError) as refused:
         choose_features(["items", "billing"])
-    assert str(refused.value).startswith("there is no feature 'billing'; there are client, ")
+    assert str(refused.value).startswith("there is no feature 'billing'; there are audit, client, ")
 
 
 def test_cut_that_is_not_there_once_is_refused(tmp_path: Path) -> None:
