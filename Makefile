@@ -27,8 +27,8 @@ COMPILE = .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --g
 unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME
 export UV_CUSTOM_COMPILE_COMMAND = make lock
 
-.PHONY: help setup run test check format domain revision rebase-revision migrate lock audit mine update \
-	client client-check
+.PHONY: help setup run test check format domain revision rebase-revision migrate rehearse reset
+.PHONY: lock audit mine update client client-check
 .PHONY: bench bench-compare bench-migrations compose-check fault-check mine-check
 
 help: ## List the commands
@@ -55,10 +55,11 @@ run: setup ## Migrate the database and serve it on http://HOST:PORT, with reload
 test: setup ## Run the tests on a throw-away database; ARGS=--fixtures lists what they are given
 	@.venv/bin/pytest --numprocesses auto --maxprocesses 8 $(ARGS)
 
-check: setup ## All that CI runs: format, lint, types, and the tests with coverage
+check: setup ## All that CI runs: format, lint, types, new revisions, and the tests with coverage
 	.venv/bin/ruff format --check
 	.venv/bin/ruff check
 	.venv/bin/mypy
+	.venv/bin/python -m alembic_online.lint
 	.venv/bin/python -m pip check
 	.venv/bin/pytest --numprocesses auto --maxprocesses 8 --cov --cov-report=term
 
@@ -79,6 +80,12 @@ rebase-revision: setup ## Put the newer of two branches of revisions on top of t
 migrate: setup ## Upgrade the database to the newest revision
 	@.venv/bin/alembic upgrade head
 
+reset: setup ## Delete the development database with all its rows, and make it anew; asks first
+	@.venv/bin/python migration/reset.py
+
+rehearse: setup ## Try pending revisions on a copy: make rehearse URL=postgresql://... SERVER=...
+	@.venv/bin/python migration/rehearse.py "$(URL)" "$(SERVER)"
+
 bench: setup ## Compare what a request costs with a bare FastAPI application: make bench ARGS="--help"
 	@.venv/bin/python -m benchmarks.service $(ARGS)
 
@@ -87,6 +94,7 @@ bench-compare: setup ## Show two results of `make bench`: make bench-compare A=o
 
 bench-migrations: setup ## Compare upgrades under load with stock Alembic's
 	@.venv/bin/python -m benchmarks.migrations
+	@.venv/bin/python -m benchmarks.backfills
 
 lock: setup ## Write the lock files from pyproject.toml: make lock UPGRADE=--upgrade takes the newest
 	$(COMPILE) pyproject.toml -o requirements.txt

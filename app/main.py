@@ -81,7 +81,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     for router in (me_router, items_router, users_router, auth_router, *FEATURES):
         app.include_router(router, prefix=API)
     app.include_router(health_router)
-    for pages in (auth_pages, *PAGES):
+    app.include_router(auth_pages)
+    for pages in PAGES:
         app.include_router(pages)
     if settings.serves_docs:
         app.include_router(docs_router)

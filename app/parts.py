@@ -22,6 +22,10 @@ from app.mail.outlet import Console
 from app.mail.smtp import SMTPOutlet
 from app.mail.worker import MailWorker
 from app.observability.metrics import Sample
+from app.passkeys.ceremonies import RelyingParty
+from app.passkeys.factor import Passkeys
+from app.passkeys.purge import EXPIRED as EXPIRED_PASSKEYS
+from app.passkeys.router import router as passkeys_router
 from app.second_factors.gate import OneTimeCodes, SecondFactors
 from app.second_factors.keys import Keys
 from app.second_factors.pages import router as second_factors_pages
@@ -35,7 +39,7 @@ from app.web.health import Revisions
 
 NAME = "User service"
 # What can be taken out whole.
-FEATURES: Final[Sequence[APIRouter]] = (second_factors_router,)
+FEATURES: Final[Sequence[APIRouter]] = (second_factors_router, passkeys_router)
 PAGES: Final[Sequence[APIRouter]] = (second_factors_pages,)
 AccountCommand = Callable[[AsyncSession, Any, str], Awaitable[None]]
 ACCOUNT_COMMANDS: Final[dict[str, AccountCommand]] = {
@@ -54,6 +58,16 @@ def create_hasher(settings: Settings) -> PasswordHasher:
     )
 
 
+def create_relying_party(settings: Settings) -> RelyingParty:
+    """Say who we are to browsers that have passkeys."""
+    return RelyingParty.at(
+        settings.public_url,
+        name=NAME,
+        id_=settings.passkey_domain,
+        origins=settings.passkey_origins,
+    )
+
+
 def create_gate(settings: Settings) -> Gate:
     """Make what a login must pass besides the password."""
     given = settings.second_factor_key_list
@@ -61,7 +75,7 @@ def create_gate(settings: Settings) -> Gate:
         keys=Keys(*given) if given else Keys.for_development(),
         issuer=NAME,
         required=settings.second_factor_required,
-        factors=[OneTimeCodes()],
+        factors=[OneTimeCodes(), Passkeys(create_relying_party(settings))],
     )
 
 
@@ -100,7 +114,7 @@ def create_mail_worker(settings: Settings, database: Database) -> MailWorker:
     server = settings.smtp_server
     outlet = Console() if server is None else SMTPOutlet(server)
     composer = Composer(public_url=settings.public_url, sender=settings.mail_sender)
-    tidy = partial(purge_expired, of_features=EXPIRED_SECOND_FACTORS)
+    tidy = partial(purge_expired, of_features=(*EXPIRED_SECOND_FACTORS, *EXPIRED_PASSKEYS))
     return MailWorker(database, outlet, composer, tidy)
 
 

@@ -132,7 +132,10 @@ class Load:
             connection.execute(query, row)
         except psycopg.Error:
             self.failed += 1
-        self.longest = max(self.longest, time.monotonic() - start)
+        self.note(time.monotonic() - start)
+
+    def note(self, seconds: float) -> None:
+        self.longest = max(self.longest, seconds)
 
 
 @dataclass

@@ -7,7 +7,7 @@ from alembic import context
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import NullPool, create_engine
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError, OperationalError
 
 import alembic_online
 from app.database.embedded import EmbeddedServerError
@@ -16,7 +16,18 @@ from app.database.url import DatabaseURLError, database_url
 from app.settings import SettingsError, read_settings
 
 # No answer at all, connections, passwords, the database's name, resources, shutting down.
-UNREACHABLE = {"", "08", "28", "3D", "53", "57"}
+UNREACHABLE = {"08", "28", "3D", "53", "57"}
+# What is said of a statement, and what to do about it.
+ANSWERS = {
+    "42501": "this role may not do that: migrate as the owner of the tables (migration/roles.sql)",
+    "3F000": "this role may use no schema of the database (migration/roles.sql)",
+    "42P07": "it is there already, though no revision of this database has made it: `alembic stamp`"
+    " the revision that the database is at, or use another database",
+}
+AHEAD = (
+    "\nIf it was another branch of the code: go back to it and `alembic downgrade` to what both"
+    " have,\nor `make reset` makes the development database anew"
+)
 
 config = context.config
 if config.config_file_name is not None:
@@ -38,6 +49,10 @@ def find_url() -> tuple[str | None, str]:
     return given, "DATABASE_URL"
 
 
+def in_development() -> bool:
+    return not read_settings().in_production
+
+
 if len(heads := ScriptDirectory.from_config(config).get_heads()) > 1:
     raise CommandError(
         f"revisions {' and '.join(heads)} both come last: `make rebase-revision` puts the newer one"
@@ -49,10 +64,22 @@ try:
     with database_url(given, place) as url:
         engine = create_engine(url, poolclass=NullPool)
         alembic_online.run(context, engine, target_metadata=target_metadata)
-except OperationalError as error:
-    if alembic_online.sqlstate(error)[:2] not in UNREACHABLE:  # then it is about a statement
-        raise
+except DBAPIError as error:
+    state = alembic_online.sqlstate(error)
     hint = "" if place == "DATABASE_URL" else f" (the URL is {place})"
-    raise CommandError(f"the database cannot be used: {error.orig}{hint}") from error
+    if state[:2] in UNREACHABLE or (not state and isinstance(error, OperationalError)):
+        raise CommandError(f"the database cannot be used: {error.orig}{hint}") from error
+    if state in ANSWERS:
+        said = str(error.orig).splitlines()[0]
+        raise CommandError(f"{said}: {ANSWERS[state]}") from error
+    raise
+except CommandError as error:
+    if (
+        isinstance(error.__cause__, CommandError)
+        and "no file in" in str(error)
+        and in_development()
+    ):
+        raise CommandError(f"{error}{AHEAD}") from error
+    raise
 except (DatabaseURLError, EmbeddedServerError, ModelError, SettingsError) as error:
     raise CommandError(str(error)) from error

@@ -3,44 +3,93 @@
 -- Run it in the database as a superuser, or as whoever may create roles there, before the first
 -- migration; once more after it, and the service can no longer write what Alembic keeps. Running
 -- it again changes nothing. Passwords are yours to set: \password app_owner, \password app_service
+--
+-- It first says all that it is going to change. To only see that:
+--     psql -c BEGIN -f migration/roles.sql -c ROLLBACK
+-- Rights are given on the tables of app_owner alone. Where anybody else has tables, views or
+-- functions in the database, nothing is taken from PUBLIC, by whose rights they may be using it.
 
 DO $$
 DECLARE
     role text;
+    other text;
+    own record;
+    changes text[] := '{}';
+    change text;
 BEGIN
     FOREACH role IN ARRAY ARRAY['app_owner', 'app_service'] LOOP
         IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = role) THEN
-            EXECUTE format('CREATE ROLE %I LOGIN', role);
+            changes := changes || format('CREATE ROLE %I LOGIN', role);
         END IF;
-        EXECUTE format('GRANT CONNECT ON DATABASE %I TO %I', current_database(), role);
+        changes := changes
+            || format('GRANT CONNECT ON DATABASE %I TO %I', current_database(), role);
     END LOOP;
-    -- Otherwise every role of the server may connect, and make temporary tables.
-    EXECUTE format('REVOKE ALL ON DATABASE %I FROM PUBLIC', current_database());
-END
-$$;
 
-REVOKE ALL ON SCHEMA public FROM PUBLIC;
-GRANT USAGE, CREATE ON SCHEMA public TO app_owner;
-GRANT USAGE ON SCHEMA public TO app_service;
+    SELECT format('%s %I.%I belongs to %I', kind, nspname, name, rolname) INTO other
+    FROM (
+        SELECT 'pg_class'::regclass AS class, oid, 'relation' AS kind, relnamespace AS schema,
+            relname AS name, relowner AS owner
+        FROM pg_class WHERE relkind IN ('r', 'p', 'v', 'm', 'f', 'S')
+        UNION ALL
+        SELECT 'pg_proc'::regclass, oid, 'function', pronamespace, proname, proowner FROM pg_proc
+    ) AS object
+    JOIN pg_namespace AS n ON n.oid = schema JOIN pg_roles AS r ON r.oid = owner
+    WHERE nspname !~ '^(pg_|information_schema$)' AND rolname <> 'app_owner'
+      AND NOT EXISTS (
+          SELECT FROM pg_depend
+          WHERE classid = class AND objid = object.oid AND deptype = 'e'  -- of an extension
+      )
+    LIMIT 1;
+    IF other IS NULL THEN
+        -- Otherwise every role of the server may connect, and make temporary tables.
+        changes := changes
+            || format('REVOKE ALL ON DATABASE %I FROM PUBLIC', current_database())
+            || 'REVOKE ALL ON SCHEMA public FROM PUBLIC'::text;
+    ELSE
+        RAISE NOTICE 'nothing is taken from PUBLIC: %', other;
+    END IF;
 
--- The limits that the service asks for itself, for a pooler that does not pass them on.
-ALTER ROLE app_service SET statement_timeout = '5s';
-ALTER ROLE app_service SET lock_timeout = '2s';
-ALTER ROLE app_service SET idle_in_transaction_session_timeout = '10s';
-ALTER ROLE app_service SET timezone = 'UTC';
+    changes := changes || ARRAY[
+        'GRANT USAGE, CREATE ON SCHEMA public TO app_owner',
+        'GRANT USAGE ON SCHEMA public TO app_service',
+        -- The limits that the service asks for itself, for a pooler that does not pass them on.
+        'ALTER ROLE app_service SET statement_timeout = ''5s''',
+        'ALTER ROLE app_service SET lock_timeout = ''2s''',
+        'ALTER ROLE app_service SET idle_in_transaction_session_timeout = ''10s''',
+        'ALTER ROLE app_service SET timezone = ''UTC''',
+        -- What is to come.
+        'ALTER DEFAULT PRIVILEGES FOR ROLE app_owner IN SCHEMA public'
+        ' GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO app_service',
+        'ALTER DEFAULT PRIVILEGES FOR ROLE app_owner IN SCHEMA public'
+        ' GRANT USAGE ON SEQUENCES TO app_service'
+    ];
+    -- What is there.
+    FOR own IN
+        SELECT c.oid::regclass AS name, relkind FROM pg_class AS c JOIN pg_roles AS r
+            ON r.oid = relowner AND rolname = 'app_owner'
+        WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p', 'v', 'm', 'S')
+        ORDER BY relname
+    LOOP
+        changes := changes || CASE
+            WHEN own.relkind = 'S'
+                THEN format('GRANT USAGE ON SEQUENCE %s TO app_service', own.name)
+            WHEN own.name = to_regclass('public.alembic_version')
+                THEN format('REVOKE INSERT, UPDATE, DELETE ON %s FROM app_service', own.name)
+            ELSE format('GRANT SELECT, INSERT, UPDATE, DELETE ON %s TO app_service', own.name)
+        END;
+    END LOOP;
 
--- What is there, if somebody else has run the first migrations, and what is to come.
-GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO app_service;
-GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO app_service;
-ALTER DEFAULT PRIVILEGES FOR ROLE app_owner IN SCHEMA public
-    GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO app_service;
-ALTER DEFAULT PRIVILEGES FOR ROLE app_owner IN SCHEMA public
-    GRANT USAGE ON SEQUENCES TO app_service;
-
-DO $$
-BEGIN
-    IF to_regclass('public.alembic_version') IS NOT NULL THEN
-        REVOKE INSERT, UPDATE, DELETE ON public.alembic_version FROM app_service;
+    FOREACH change IN ARRAY changes LOOP
+        RAISE NOTICE '%', change;
+    END LOOP;
+    FOREACH change IN ARRAY changes LOOP
+        EXECUTE change;
+    END LOOP;
+    SELECT format('%I owns alembic_version: let it give app_owner the tables', rolname) INTO other
+    FROM pg_class AS c JOIN pg_roles AS r ON r.oid = relowner
+    WHERE c.oid = to_regclass('public.alembic_version') AND rolname <> 'app_owner';
+    IF other IS NOT NULL THEN
+        RAISE NOTICE '%', other;
     END IF;
 END
 $$;

@@ -5,6 +5,9 @@ Revises: ${down_revision | comma,n}
 Create Date: ${create_date}
 """
 
+# mypy: disable-error-code="attr-defined"
+# Alembic's types do not know the directives that alembic-online adds to `op`.
+
 import sqlalchemy as sa
 from alembic import op
 ${imports if imports else ""}

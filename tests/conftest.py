@@ -86,7 +86,13 @@ def create_database(server_url: URL) -> Iterator[Callable[[], URL]]:
 
     def create() -> URL:
         names.append(f"test_{uuid4().hex}")
-        execute("CREATE DATABASE {} TEMPLATE template0 ENCODING 'UTF8'")
+        try:
+            execute("CREATE DATABASE {} TEMPLATE template0 ENCODING 'UTF8'")
+        except psycopg.errors.InsufficientPrivilege:
+            user = server_url.username
+            pytest.exit(
+                f"the tests make databases, which {user} may not: ALTER ROLE {user} CREATEDB"
+            )
         return server_url.set(database=names[-1])
 
     yield create

@@ -21,6 +21,7 @@ KNOWN = {
     "mail": {"users"},
     "users": set(),
     "second_factors": {"auth", "mail", "users"},
+    "passkeys": {"auth", "mail", "second_factors", "users"},
 }  # any other: `users`
 LAYERS = ("router", "dependencies", "service", "schemas", "models")
 ROUTERS = ("router", "pages", "authorization")

@@ -1,8 +1,10 @@
 """Deleting what has served its time: each hour, in steps so small that nobody waits for them."""
 
+import asyncio
 from collections.abc import Sequence
 from datetime import timedelta
 from functools import partial
+from time import monotonic
 from typing import Final, NamedTuple
 
 from sqlalchemy import ColumnElement, and_, delete, func, inspect, tuple_
@@ -47,15 +49,21 @@ EXPIRED: Final = (
 
 
 async def purge_expired(database: Database, *, of_features: Sequence[Expired] = ()) -> int:
-    """Delete what has expired and return how many rows; none if another process is at it."""
+    """Delete what has expired and return how many rows; none if another process is at it.
+
+    Of a backlog, it rests as long as each batch took: a half of the time is everybody else's.
+    """
     deleted = 0
     for expired in (*EXPIRED, *of_features):
         count: int | None = BATCH
         while count == BATCH:
+            started = monotonic()
             count = await database.transact(partial(_delete_some, expired=expired))
             if count is None:
                 return deleted
             deleted += count
+            if count == BATCH:
+                await asyncio.sleep(monotonic() - started)
     return deleted
 
 

@@ -38,6 +38,8 @@ def database_url(given: str | None, place: str = "DATABASE_URL") -> Iterator[URL
 
 
 def _parse_url(given: str, place: str) -> URL:
+    if re.split("[/?]", given.partition("://")[2], maxsplit=1)[0].count("@") > 1:
+        raise DatabaseURLError(f"{place} has a second @ before the host: in a password, write %40")
     try:
         url = _gather_hosts(make_url(_move_hosts(given)))
     except (ArgumentError, ValueError):

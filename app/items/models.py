@@ -3,9 +3,10 @@
 import uuid
 
 from sqlalchemy import Index
-from sqlmodel import Field, SQLModel
+from sqlmodel import Field, Relationship, SQLModel
 
 from app.database.tables import Timestamps
+from app.users.models import User
 from app.web.schemas import Line, Text
 
 
@@ -20,3 +21,4 @@ class Item(Timestamps, ItemBase, table=True):
 
     id: uuid.UUID = Field(default_factory=uuid.uuid4, primary_key=True)
     owner_id: uuid.UUID = Field(foreign_key="user.id", ondelete="CASCADE")
+    owner: User | None = Relationship(back_populates="items")

@@ -81,10 +81,10 @@ class SecondFactors(core.Gate):
         self.keys = keys
         self.issuer = issuer
         self._required = required
-        self._factors = factors
+        self.factors = factors
 
     def is_closed(self) -> ColumnElement[bool]:
-        return or_(*(factor.is_set_up() for factor in self._factors))
+        return or_(*(factor.is_set_up() for factor in self.factors))
 
     def is_required(self, user: User) -> bool:
         """Tell whether the service's owner wants this user to have a second factor."""
@@ -117,12 +117,12 @@ class SecondFactors(core.Gate):
 
     async def remove_factors(self, session: AsyncSession, user_id: uuid.UUID) -> None:
         """Leave the user none of them."""
-        for factor in (*self._factors, RecoveryCodesLeft()):
+        for factor in (*self.factors, RecoveryCodesLeft()):
             await factor.remove(session, user_id)
 
     async def list_methods(self, session: AsyncSession, user_id: uuid.UUID) -> list[str]:
         """Name what the user can complete a login with; nothing where the password is enough."""
-        factors: list[Factor] = [*self._factors, RecoveryCodesLeft()]
+        factors: list[Factor] = [*self.factors, RecoveryCodesLeft()]
         names = array([case((each.is_set_up(), each.name)) for each in factors])
         found = select(func.array_remove(names, None)).where(User.id == user_id)
         there: list[str] = (await session.exec(found)).one_or_none() or []

@@ -59,7 +59,7 @@ async def complete_login(
     client: Client,
 ) -> TokenPublic:
     """Start a login session; raise `InvalidChallenge`, `InvalidCode` or `TooManyRequests`."""
-    half = await get_half_login(limits, data.challenge, client)
+    half = await limit_half_login(limits, await find_half_login(limits, data.challenge, client))
     await lock_half_login(session, half)
     method = await use_code(session, gate.keys, half.user_id, data.code)
     if method is None:
@@ -68,8 +68,8 @@ async def complete_login(
     return await finish(session, half, method)
 
 
-async def get_half_login(limits: RateLimits, challenge: Secret[str], client: Client) -> HalfLogin:
-    """Find what a challenge is about, and use up the limits of trying; raise `InvalidChallenge`."""
+async def find_half_login(limits: RateLimits, challenge: Secret[str], client: Client) -> HalfLogin:
+    """Find what a challenge is about, or raise `InvalidChallenge` or `TooManyRequests`."""
     network = PER_NETWORK.use(client.network)
     await limits.consume(network)
     token_hash = hash_token(challenge.get_secret_value())
@@ -79,11 +79,16 @@ async def get_half_login(limits: RateLimits, challenge: Secret[str], client: Cli
         raise InvalidChallenge
     user_id, password_hash, addresses = row
     bind_contextvars(user_id=str(user_id))
-    uses = [CODES_PER_ACCOUNT_AND_NETWORK.use(user_id, client.network)]
+    uses = [network, CODES_PER_ACCOUNT_AND_NETWORK.use(user_id, client.network)]
     if client.network not in map(find_network, addresses):
         uses.append(CODES_PER_ACCOUNT.use(user_id))
-    await limits.consume(*uses)
-    return HalfLogin(user_id, token_hash, password_hash, client, [network, *uses])
+    return HalfLogin(user_id, token_hash, password_hash, client, uses)
+
+
+async def limit_half_login(limits: RateLimits, half: HalfLogin) -> HalfLogin:
+    """Use up what a try costs; raise `TooManyRequests`."""
+    await limits.consume(*half.uses[1:])  # the network's is used up
+    return half
 
 
 def _select(token_hash: bytes, client: Client) -> Select[uuid.UUID, bytes, Sequence[str | None]]:

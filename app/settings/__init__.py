@@ -76,6 +76,11 @@ class Settings(BaseSettings):
     """Origins whose pages may call the API from a browser, as `https://app.example.com`."""
     docs_enabled: bool | None = None
     """Whether /docs, /redoc and /openapi.json are served; unset: in development only."""
+    passkey_domain: str | None = None
+    """The domain that passkeys are for (their RP ID); unset: PUBLIC_URL's. Another loses them all.
+    """
+    passkey_origins: Origins = ()
+    """Other origins of that domain where passkeys sign in, as `https://app.example.com`."""
     second_factor_keys: EncryptionKeys | None = None
     """What encrypts the secrets of one-time codes: keys of Fernet, the newest first, with commas
     between. All of them decrypt. Without one, in development, a key that everybody knows is used.

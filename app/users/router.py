@@ -59,7 +59,10 @@ async def delete_me(session: SessionDep, login: RecentLogin) -> None:
 
 @router.get("", response_model=UserPage, dependencies=[Depends(given_once)])
 async def list_users(session: SessionDep, query: Annotated[PageQuery, Query()]) -> Page[User]:
-    """List users, newest first; `search` looks in addresses and names."""
+    """List users, newest first; `search` looks for words of addresses and names by how they begin.
+
+    Of more than 10,000 that match, it is not said which are shown.
+    """
     return await service.list_users(session, query)
 
 

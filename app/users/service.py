@@ -12,7 +12,8 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from structlog.contextvars import bind_contextvars
 
 from app.database.errors import violates
-from app.users.models import User
+from app.database.search import find_words
+from app.users.models import SEARCHED, User
 from app.users.schemas import UserCreate, UserUpdate, UserUpdateMe
 from app.web.errors import Conflict, NotFound
 from app.web.pagination import Page, PageQuery, get_page
@@ -62,8 +63,9 @@ async def find_user_by_email(session: AsyncSession, email: str) -> User | None:
 
 
 async def list_users(session: AsyncSession, query: PageQuery) -> Page[User]:
-    """Return a page of users, newest first, whose address or name contains `query.search`."""
-    return await get_page(session, select(User), query, search_in=(User.email, User.full_name))
+    """Return a page of users, newest first, in whose address or name each word begins one."""
+    found = find_words(User, SEARCHED, query.search) if query.search else None
+    return await get_page(session, select(User), query, found=found)
 
 
 async def update_user(session: AsyncSession, user: User, data: UserUpdateMe) -> User:

@@ -26,18 +26,30 @@ router = Router(tags=["health"])
 
 @dataclass(frozen=True)
 class Revisions:
-    """The revisions that this release was built with; `newest` is one, unless they branch."""
+    """The revisions that this release was built with; `newest` is one, unless they branch.
+
+    At each of the `sufficient` ones the database has all that the release needs: what is between
+    it and the newest only takes away what the release before needed.
+    """
 
     newest: frozenset[str]
     known: frozenset[str]
+    sufficient: frozenset[str] = frozenset()
 
     @classmethod
     def read(cls, folder: Path) -> "Revisions":
         from alembic.script import ScriptDirectory  # noqa: PLC0415  # 60 ms that only a start needs
 
+        from alembic_online import sufficient_revisions  # noqa: PLC0415  # the same
+
         script = ScriptDirectory(str(folder))
         known = frozenset(revision.revision for revision in script.walk_revisions())
-        return cls(frozenset(script.get_heads()), known)
+        return cls(frozenset(script.get_heads()), known, sufficient_revisions(script))
+
+    def suit(self, current: frozenset[str]) -> bool:
+        """Tell whether the database has all that this release needs."""
+        is_whole = len(current) == len(self.newest)
+        return current == self.newest or (is_whole and current <= self.sufficient)
 
     def are_behind(self, current: frozenset[str]) -> bool:
         """Tell whether a newer release has migrated the database."""
@@ -99,7 +111,7 @@ async def check_revision(session: AsyncSession, revisions: Revisions, *, newer: 
                 f"The database is at {_names(current)}, which this release does not know: a newer"
                 " release has migrated it"
             )
-    elif current != revisions.newest:
+    elif not revisions.suit(current):
         raise WrongRevision(
             f"The database is at {_names(current)}, this release needs {_names(revisions.newest)};"
             " run `alembic upgrade head`"

@@ -10,8 +10,8 @@ from typing import Annotated, Any, Generic, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
-from sqlalchemy import false, or_, tuple_
-from sqlmodel import col
+from sqlalchemy import CTE, false, or_, tuple_
+from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 from sqlmodel.sql.expression import SelectOfScalar
 
@@ -86,22 +86,33 @@ async def get_page(
     query: PageQuery,
     *,
     search_in: Sequence[Any] = (),
+    found: CTE | None = None,
 ) -> Page[_T]:
     """Return the page of `rows` that `query` asks for, by `created_at`, then `id`.
 
-    `rows` selects one model; a column of `search_in` contains the query's `search`.
+    `rows` selects one model; a column of `search_in` contains the query's `search`, or the rows are
+    those that were `found`.
     """
     model = rows.column_descriptions[0]["entity"]
     order = (col(model.created_at), col(model.id))
-    rows = rows.order_by(*(each.desc() for each in order)).limit(query.limit + 1)
-    if query.cursor is not None:
-        rows = rows.where(tuple_(*order) < (query.cursor.created_at, query.cursor.id))
-    if query.search is not None:
-        found = (col(each).icontains(query.search, autoescape=True) for each in search_in)
-        rows = rows.where(or_(false(), *found))
+    if found is not None:
+        ids = _cut(select(found.c.id), (found.c.created_at, found.c.id), query)
+        rows = rows.where(col(model.id).in_(ids)).order_by(*(each.desc() for each in order))
+    else:
+        rows = _cut(rows, order, query)
+        if query.search is not None:
+            fields = (col(each).icontains(query.search, autoescape=True) for each in search_in)
+            rows = rows.where(or_(false(), *fields))
     page = list(await session.exec(rows))
     if len(page) <= query.limit:
         return Page(page)
     page.pop()
     last: Any = page[-1]
     return Page(page, Position(last.created_at, last.id).encode())
+
+
+def _cut(rows: SelectOfScalar[_T], order: Sequence[Any], query: PageQuery) -> SelectOfScalar[_T]:
+    """Take the query's page of the rows, and one more to tell whether there is another."""
+    if query.cursor is not None:
+        rows = rows.where(tuple_(*order) < (query.cursor.created_at, query.cursor.id))
+    return rows.order_by(*(each.desc() for each in order)).limit(query.limit + 1)

@@ -1,4 +1,4 @@
-"""Values that JSON has no type for, as fields of models: instants, days, exact numbers, objects."""
+"""Values for fields of models that JSON has no exact type for: instants, days, numbers, objects."""
 
 import json
 import re
@@ -41,6 +41,17 @@ Instant = Annotated[datetime, _written_as(_INSTANT, _NO_INSTANT), AfterValidator
 
 Day = Annotated[date, _written_as(_DAY, _NO_DAY)]
 """A date."""
+
+
+def _no_stand_in(value: Any) -> Any:
+    """Refuse what pydantic would take for a number: true, and digits in text."""
+    if isinstance(value, bool | str):
+        raise PydanticCustomError("whole", "Input should be a whole number")
+    return value
+
+
+Whole = Annotated[int, BeforeValidator(_no_stand_in)]
+"""A whole number; 2.0 is one, as JSON does not tell it from 2."""
 
 
 def _sendable(value: dict[str, JsonValue]) -> dict[str, JsonValue]:

@@ -29,6 +29,7 @@ from tests.factories import (
     make_user,
     sign_in,
 )
+from tests.passkeys.factories import make_passkey_objects
 from tests.problems import read_problem
 from tests.second_factors.factories import (
     add_recovery_codes,
@@ -65,6 +66,15 @@ DECISIONS = {
     "POST /api/v1/auth/second-factor-reset/confirm": (204, 204, 204, 204),
     "GET /reset-second-factors": (200, 200, 200, 200),
     "POST /reset-second-factors": (200, 200, 200, 200),
+    "POST /api/v1/auth/login/passkey/options": (200, 200, 200, 200),
+    "POST /api/v1/auth/login/passkey": (200, 200, 200, 200),
+    "POST /api/v1/auth/login/second-factor/passkey/options": (200, 200, 200, 200),
+    "POST /api/v1/auth/login/second-factor/passkey": (200, 200, 200, 200),
+    "GET /api/v1/users/me/passkeys": (401, 200, 200, 200),
+    "POST /api/v1/users/me/passkeys/options": (401, 200, 200, 200),
+    "POST /api/v1/users/me/passkeys": (401, 201, 400, 400),
+    "PATCH /api/v1/users/me/passkeys/{passkey_id}": (401, 200, 404, 404),
+    "DELETE /api/v1/users/me/passkeys/{passkey_id}": (401, 204, 404, 404),
     "POST /api/v1/auth/logout": (401, 204, 204, 204),
     "GET /api/v1/auth/sessions": (401, 200, 200, 200),
     "DELETE /api/v1/auth/sessions": (401, 204, 204, 204),
@@ -104,6 +114,13 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /api/v1/auth/login/second-factor": {
         "json": {"challenge": "{challenge}", "code": "{recovery_code}"}
     },
+    "POST /api/v1/auth/login/passkey": {"json": {"credential": "{passkey_login}"}},
+    "POST /api/v1/auth/login/second-factor/passkey/options": {"json": {"challenge": "{challenge}"}},
+    "POST /api/v1/auth/login/second-factor/passkey": {
+        "json": {"challenge": "{challenge}", "credential": "{passkey_second_step}"}
+    },
+    "POST /api/v1/users/me/passkeys": {"json": {"name": "New", "credential": "{new_passkey}"}},
+    "PATCH /api/v1/users/me/passkeys/{passkey_id}": {"json": {"name": "New"}},
     "POST /api/v1/auth/second-factor-reset/confirm": {"json": {"token": "{factor_reset_token}"}},
     "POST /reset-second-factors": {"data": {"token": "{factor_reset_token}"}},
     "POST /api/v1/users/me/second-factors/totp/confirm": {"json": {"code": "{first_code}"}},
@@ -161,7 +178,10 @@ class Cast:
 
 def make_body(route: str, objects: dict[str, Any]) -> dict[str, Any]:
     """Return the body, with the objects that it names: `{reset_token}`."""
-    named = {f"{{{name}}}": str(value) for name, value in objects.items()}
+    named = {
+        f"{{{name}}}": value if isinstance(value, dict) else str(value)
+        for name, value in objects.items()
+    }
     body: dict[str, Any] = fill(BODIES.get(route, {}), named)
     return body
 
@@ -169,7 +189,7 @@ def make_body(route: str, objects: dict[str, Any]) -> dict[str, Any]:
 _numbers = count(1)
 
 
-def fill(part: Any, named: dict[str, str]) -> Any:
+def fill(part: Any, named: dict[str, Any]) -> Any:
     """Give what a part of a body names, and what is called as an object is: `user_id`."""
     if callable(part):
         return part(next(_numbers))
@@ -209,24 +229,31 @@ async def make_cast(app: FastAPI, session: AsyncSession) -> Cast:
     return cast
 
 
-async def make_second_factors(session: AsyncSession, owner: User, other: User) -> dict[str, str]:
+async def make_second_factors(session: AsyncSession, owner: User, other: User) -> dict[str, Any]:
     """Give one user an app and recovery codes, and let the other set up an app just now."""
     await add_totp(session, owner)
     first_secret = await add_totp(session, other, is_confirmed=False)
+    challenge = await make_challenge(session, owner)
     return {
+        **await make_passkey_objects(session, owner, challenge),
         "factor_reset_token": await make_reset_token(session, owner),
-        "challenge": await make_challenge(session, owner),
+        "challenge": challenge,
         "recovery_code": (await add_recovery_codes(session, owner))[0],
         "first_code": make_code(first_secret),
     }
 
 
 def find_collections(known: Collection[str]) -> Iterator[tuple[str, str]]:
-    """Find `item_id` of `/items/{item_id}` with `/items`, to which a POST adds one."""
-    paths = {route.split()[1] for route in ROUTES}
-    for path in sorted(paths):
-        if (found := re.fullmatch(r"(.*)/\{(\w+)\}", path)) and found[2] not in known:
-            yield found[2], found[1]
+    """Find `item_id` of `/items/{item_id}` with `/items`, to which a POST adds one.
+
+    What the body of another refers to comes before it.
+    """
+    matches = (re.fullmatch(r"\w+ (.*)/\{(\w+)\}", route) for route in ROUTES)
+    paths = {match[2]: match[1] for match in matches if match and match[2] not in known}
+    while paths:
+        needed = {name: {*BODIES[f"POST {path}"].get("json", ())} for name, path in paths.items()}
+        name = next(each for each in paths if not needed[each] & paths.keys())
+        yield name, paths.pop(name)
 
 
 def find_caller(route: str) -> str:

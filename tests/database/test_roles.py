@@ -118,3 +118,31 @@ def test_service_has_its_limits_behind_a_pooler_too(
     with psycopg.connect(libpq_uri(database_url("app_service"))) as connection:
         query = "SELECT setting FROM pg_settings WHERE lower(name) = %s"
         assert connection.execute(query, [name]).fetchone() == (value,)
+
+
+def test_another_application_of_the_database_keeps_its_rights(
+    create_database: Callable[[], URL],
+) -> None:
+    roles = {role: f"{role}_{uuid4().hex}" for role in (*ROLES, "other")}
+    other = sql.Identifier(roles["other"])
+    said: list[str] = []
+    url = create_database()
+    with psycopg.connect(libpq_uri(url), autocommit=True) as connection:
+        connection.add_notice_handler(lambda notice: said.append(notice.message_primary or ""))
+        connection.execute(sql.SQL("CREATE ROLE {} LOGIN").format(other))
+        connection.execute("CREATE TABLE invoice (id int)")
+        connection.execute(sql.SQL("ALTER TABLE invoice OWNER TO {}").format(other))
+        for _ in range(2):
+            run_script(connection, {role: roles[role] for role in ROLES})
+        kept = f"relation public.invoice belongs to {roles['other']}"
+        assert f"nothing is taken from PUBLIC: {kept}" in said
+        assert f"GRANT USAGE ON SCHEMA public TO {roles['app_service']}" in said
+        rights = "SELECT has_table_privilege({}, 'invoice', 'SELECT, INSERT, UPDATE, DELETE')"
+        query = sql.SQL(rights).format(sql.Literal(roles["app_service"]))
+        assert connection.execute(query).fetchone() == (False,)
+        with psycopg.connect(libpq_uri(url.set(username=roles["other"]))) as as_other:
+            as_other.execute("INSERT INTO invoice VALUES (1)")
+            as_other.execute("CREATE TEMPORARY TABLE draft (id int)")
+        for role in roles.values():
+            connection.execute(sql.SQL("DROP OWNED BY {} CASCADE").format(sql.Identifier(role)))
+            connection.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(role)))

@@ -129,3 +129,11 @@ async def test_libpq_uri_is_read_by_libpq_as_it_was_meant(password: str) -> None
     read = conninfo_to_dict(libpq_uri(url))
     assert (read["user"], read["password"]) == ("me+you", password)
     assert (read["host"], read["dbname"]) == ("/a folder/with+plus", "app")
+
+
+def test_an_at_sign_of_a_password_has_to_be_escaped() -> None:
+    with (
+        pytest.raises(DatabaseURLError, match="in a password, write %40"),
+        database_url("postgresql://app:p@ss@localhost/app"),
+    ):
+        pass

@@ -24,6 +24,14 @@ _CATALOG = sa.text(r"""
     UNION ALL
     SELECT format('view %s %s', name, pg_get_viewdef(oid)) FROM own WHERE relkind IN ('v', 'm')
     UNION ALL
+    SELECT pg_get_triggerdef(t.oid) FROM own JOIN pg_trigger AS t ON own.oid = tgrelid
+        WHERE NOT tgisinternal
+    UNION ALL
+    SELECT pg_get_functiondef(p.oid) FROM pg_proc AS p
+        WHERE pronamespace NOT IN (
+            SELECT oid FROM pg_namespace WHERE nspname ~ '^(pg_|information_schema$)'
+        ) AND prokind = 'f'
+    UNION ALL
     SELECT format('enum %s %s', enumtypid::regtype, array_agg(enumlabel ORDER BY enumsortorder))
         FROM pg_enum GROUP BY enumtypid
     ORDER BY 1

@@ -2,6 +2,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 from alembic import command
@@ -29,6 +30,8 @@ def tables(url: URL) -> set[str]:
     return set(inspect(engine).get_table_names())
 
 
+# The index of a search, which SQLite does not have.
+@pytest.mark.filterwarnings("ignore:autogenerate skipping metadata-specified expression-based")
 def test_revisions_make_what_the_models_say_and_can_be_undone(url: URL) -> None:
     config = alembic_config(url)
     for _ in range(2):
@@ -82,6 +85,55 @@ def test_env_says_that_of_an_unusable_database_alone(empty_database: URL, tmp_pa
     config.set_main_option("path_separator", "newline")
     with pytest.raises(OperationalError, match="must be declared NOT NULL"):
         command.upgrade(config, "head")
+
+
+@pytest.mark.parametrize(
+    ("before", "message"),
+    [
+        ('CREATE TABLE "user" (id int)', '"user" already exists: it is there already'),
+        ("REVOKE CREATE ON SCHEMA public FROM PUBLIC", "public: this role may not do that"),
+        ("REVOKE ALL ON SCHEMA public FROM PUBLIC", "this role may use no schema"),
+    ],
+)
+def test_env_says_in_a_sentence_what_the_database_refuses(
+    empty_database: URL, before: str, message: str
+) -> None:
+    role = f"test_{uuid4().hex}"
+    admin = create_engine(empty_database, poolclass=NullPool, isolation_level="AUTOCOMMIT")
+    with admin.connect() as connection:
+        connection.exec_driver_sql(f"CREATE ROLE {role} LOGIN")
+        connection.exec_driver_sql("GRANT ALL ON SCHEMA public TO PUBLIC")
+        connection.exec_driver_sql(before)
+        with pytest.raises(CommandError, match=message):
+            command.upgrade(alembic_config(empty_database.set(username=role)), "head")
+        connection.exec_driver_sql(f"DROP OWNED BY {role}")
+        connection.exec_driver_sql(f"DROP ROLE {role}")
+
+
+def test_reset_makes_the_database_anew_once_it_is_named(empty_database: URL) -> None:
+    with create_engine(empty_database, poolclass=NullPool).begin() as connection:
+        connection.exec_driver_sql("CREATE TABLE junk (id int)")
+
+    def reset(answer: str, **environment: str) -> str:
+        given = {"DATABASE_URL": empty_database.render_as_string(hide_password=False)}
+        done = subprocess.run(
+            [sys.executable, str(ROOT / "migration" / "reset.py")],
+            cwd=ROOT,
+            env=os.environ | given | environment,
+            input=answer,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        return done.stdout + done.stderr
+
+    remote = "postgresql://db.example.com/app"
+    assert "on another machine" in reset("app\n", DATABASE_URL=remote)
+    assert "nothing is done" in reset("y\n")
+    assert "nothing is done" in reset("")
+    assert tables(empty_database) == {"junk"}
+    said = reset(f"{empty_database.database}\n")
+    assert tables(empty_database) == {"alembic_version", *load_models().tables}, said
 
 
 def test_env_imports_nothing_of_the_web(empty_database: URL) -> None:

@@ -178,7 +178,7 @@ async def test_list_users_returns_the_newest_first(
     assert response.json()["next_cursor"] is None
 
 
-@pytest.mark.parametrize("search", ["LOVELACE", "ada.l@", "0%_\\"])
+@pytest.mark.parametrize("search", ["LOVELACE", "ada.l@", "love ada", "ada.l@example.com"])
 async def test_list_users_searches_addresses_and_names(
     session: AsyncSession, superuser_client: AsyncClient, search: str
 ) -> None:

@@ -46,6 +46,17 @@ async def test_readiness_refuses_an_older_revision(
     assert "at no revision" in problem["detail"]
 
 
+async def test_readiness_needs_no_contraction(
+    app: FastAPI, client: AsyncClient, session: AsyncSession
+) -> None:
+    app.state.revisions = Revisions(
+        newest=frozenset(["c"]), known=frozenset("abc"), sufficient=frozenset("bc")
+    )
+    for revision, status in (("a", 503), ("b", 200), ("c", 200)):
+        await set_revision(session, revision)
+        assert (await client.get("/readyz")).status_code == status
+
+
 async def test_readiness_stays_while_a_newer_release_is_rolled_out(
     client: AsyncClient, session: AsyncSession
 ) -> None:

@@ -41,9 +41,9 @@ def define(root: Path, name: str, fields: str, plural: str = "") -> Definition:
 
 def prepare(root: Path, definition: Definition) -> dict[Path, str]:
     """Make the texts of all files, the new and the changed."""
-    files = dict(render(definition))
+    files = render(definition)
     models = files[Path("app", definition.noun.many, "models.py")]
-    return files | dict(edit(root, definition, models))
+    return files | edit(root, definition, models)
 
 
 if __name__ == "__main__":

@@ -36,13 +36,27 @@ def describe(definition: Definition) -> dict[str, Any]:
         "flush": any(field.target or field.unique for field in fields),
         "own_errors": own_errors,
         "create_errors": f", responses=problems({', '.join(errors)})" if errors else "",
-        "update_errors": ", ".join(dict.fromkeys([missing, *errors])),
+        "update_errors": ", ".join(dict.fromkeys([missing, *errors[1:]])),  # which has no id
+        "again": AGAIN[owned],
+        "gone": " or ".join(f'violates(error, "{each}")' for each in _list_gone(definition)),
         "taken": lambda field: _name_taken(definition, field),
         **_describe_callers(owned=owned),
         **_describe_tests(definition),
         **_describe_bodies(definition),
         **describe_functions(definition, errors),
     }
+
+
+AGAIN = {
+    True: "Who has left meanwhile, or has sent it twice at once, is told when it runs again.",
+    False: "Who has sent it twice at once is told when it runs again.",
+}
+
+
+def _list_gone(definition: Definition) -> list[str]:
+    """Name the constraints whose violation another try does not meet again."""
+    one = definition.noun.one
+    return [f"fk_{one}_owner_id"] * definition.is_owned + [f"pk_{one}"]
 
 
 def _find_foreign(definition: Definition) -> list[Target]:
@@ -53,7 +67,8 @@ def _find_foreign(definition: Definition) -> list[Target]:
 
 def _list_errors(definition: Definition, foreign: list[Target]) -> tuple[list[str], list[str]]:
     """Name the errors that the service defines, and all that writing a row can end with."""
-    own = [_name_taken(definition, field) for field in definition.fields if field.unique]
+    own = [f"{definition.noun.class_name}IdTaken"]
+    own += [_name_taken(definition, field) for field in definition.fields if field.unique]
     own += [each.not_found for each in foreign if not each.error]
     others = [each.not_found for each in foreign if each.error]
     refers_to_itself = any(
@@ -84,6 +99,7 @@ def _describe_tests(definition: Definition) -> dict[str, Any]:
     fields = definition.fields
     searched = [each for each in definition.searched if each.takes(_SEARCHED)]
     return {
+        "changed": next(field for field in fields if not field.target),
         "numbered": any(field.unique and not field.target for field in fields),
         "required": [field for field in fields if field.is_required],
         "left_out": [field for field in fields if not field.is_required],

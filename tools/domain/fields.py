@@ -170,7 +170,7 @@ def _judge_name(noun: Noun, name: str) -> None:
 def _judge_ending(name: str, type_: str) -> None:
     for ending, promised in _ENDINGS.items():
         if f"_{name}".endswith(ending) and type_ != promised:
-            raise ValueError(f"what ends in {ending[1:]} is of the type {promised}")
+            raise ValueError(f"what ends in {ending} is of the type {promised}")
 
 
 def _require_plain_owner(owner: Field) -> None:

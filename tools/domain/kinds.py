@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -190,7 +190,7 @@ def _read_datetime(text: str) -> Default:
         instant = None
     if instant is None or instant.utcoffset() is None:
         raise ValueError("the default is like 2026-01-31T12:00:00Z")
-    code = instant.isoformat()
+    code = instant.astimezone(UTC).isoformat().replace("+00:00", "Z")
     return Default(f'datetime.fromisoformat("{code}")', code)
 
 
@@ -226,7 +226,7 @@ _WITH_ARGUMENTS: dict[str, Callable[[tuple[int, ...]], Kind]] = {
 
 _KINDS = {
     "int": Kind(
-        inside="StrictInt",
+        inside="Whole",
         outside="int",
         sample=1,
         other=2,

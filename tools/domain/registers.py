@@ -18,25 +18,25 @@ from tools.domain.words import UsageError
 MAIN = Path("app/main.py")
 MATRIX = Path("tests/auth/test_authorization.py")
 STATEMENTS = Path("tests/database/test_statements.py")
+PROMISES = Path("tests/web/test_property_based.py")
 LAYERS = Path("tests/test_architecture.py")
 ARCHITECTURE = Path("docs/architecture.md")
 
 
-def edit(root: Path, definition: Definition, models: str) -> Iterator[tuple[Path, str]]:
-    """Yield the files that have a line for each domain, with those of the new one."""
+def edit(root: Path, definition: Definition, models: str) -> dict[Path, str]:
+    """Return the files that have a line for each domain, with those of the new one."""
     edits: dict[Path, Callable[[str, Definition], str]] = {
         MAIN: _include_router,
         MATRIX: _add_decisions,
         STATEMENTS: _count_statements,
+        PROMISES: _allow_refusals,
         LAYERS: _allow_imports,
     }
-    for path, change in edits.items():
-        before = (root / path).read_text("utf-8")
-        after = change(before, definition)
-        if after != before:
-            yield path, tidy(after, path)
+    before = {path: (root / path).read_text("utf-8") for path in edits}
+    after = {path: change(before[path], definition) for path, change in edits.items()}
+    changed = tidy({path: text for path, text in after.items() if text != before[path]})
     page = (root / ARCHITECTURE).read_text("utf-8")
-    yield ARCHITECTURE, _draw(page, definition, models)
+    return changed | {ARCHITECTURE: _draw(page, definition, models)}
 
 
 def _include_router(text: str, definition: Definition) -> str:
@@ -61,6 +61,17 @@ def _count_statements(text: str, definition: Definition) -> str:
         return text
     entry = f'"POST /api/v1/{definition.noun.path}": {2 + looked_for}'
     return append_to_dictionary(text, STATEMENTS, "STATEMENTS", [entry])
+
+
+def _allow_refusals(text: str, definition: Definition) -> str:
+    """Say that an address may be refused which looks like one."""
+    if not any(field.kind.inside == "Email" for field in definition.fields):
+        return text
+    path, one = f"/api/v1/{definition.noun.path}", definition.noun.one
+    reason = '"reserved domains"'
+    routes = (f'"POST {path}"', f'"PATCH {path}/{{{one}_id}}"')
+    entries = [f"{route}: {reason}" for route in routes]
+    return append_to_dictionary(text, PROMISES, "VALID_MAY_BE_REFUSED", entries)
 
 
 def _write_decisions(definition: Definition) -> Iterator[str]:

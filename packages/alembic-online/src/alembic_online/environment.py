@@ -1,6 +1,7 @@
 """What env.py calls: the two halves put together, with the options that the project has itself."""
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, Union
 
 import sqlalchemy as sa
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 Options = dict[str, Any]
 Bind = Union[sa.Engine, sa.Connection, "AsyncEngine"]
 Metadata = sa.MetaData | Sequence[sa.MetaData]
+
+WATCH = "alembic_online.watch"  # of Config.attributes: who looks on, as a rehearsal does
 
 
 def run(
@@ -35,7 +38,11 @@ def run(
     bind = configured_engine(context.config) if bind is None else bind
     sync: Any = getattr(bind, "sync_engine", bind)  # of an AsyncEngine
     ours = autogenerate_options(target_metadata, sync.dialect) if target_metadata else {}
-    with explaining_missing_files(context.script):
+    watch = context.config.attributes.get(WATCH)
+    if watch is not None:
+        ours["on_version_apply"] = watch.on_version_apply
+    looked_on = nullcontext() if watch is None else watch.watching(sync)
+    with explaining_missing_files(context.script), looked_on:
         upgrade.run(context, sync, ours | options | _joined(ours, options))
 
 
@@ -70,6 +77,10 @@ def _in_turn(ours: Callable[..., None], given: Callable[..., None]) -> Callable[
     return process
 
 
+def _one_after_the_other(ours: Callable[..., None], given: Any) -> tuple[Callable[..., None], ...]:
+    return (*(given if isinstance(given, Iterable) else (given,)), ours)
+
+
 def _all(ours: Iterable[str], given: Iterable[str]) -> list[str]:
     return [*dict.fromkeys([*given, *ours])]
 
@@ -77,6 +88,7 @@ def _all(ours: Iterable[str], given: Iterable[str]) -> list[str]:
 _JOINS: dict[str, Callable[[Any, Any], Any]] = {
     "autogenerate_plugins": _all,
     "include_name": _both,
+    "on_version_apply": _one_after_the_other,
     "process_revision_directives": _in_turn,
     "render_item": _theirs_or_ours,
 }

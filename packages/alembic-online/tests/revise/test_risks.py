@@ -108,7 +108,7 @@ def test_rewriting_type_change_is_refused_until_allowed(
     rows = project.rows('SELECT value FROM "user"')
     message = refusal(project, f"{USER}    value: {after}\n")
     assert "rewrites the whole table, which nobody can read or write meanwhile (2 rows)" in message
-    assert "1. add a new column" in message
+    assert "    -x expand=user.value:" in message
     revision = migrate(project, f"{USER}    value: {after}\n", "rewrite=user.value")
     assert "# BLOCKING: user.value" in revision
     assert project.rows('SELECT value FROM "user"') == rows
@@ -160,7 +160,7 @@ def test_type_change_that_needs_a_conversion_is_refused(
     migrate(project, f"{USER}    value: {before}\n")
     message = refusal(project, f"{plan}{USER}    value: {after}\n", "rewrite=user.value")
     assert "needs more than a new type, PostgreSQL says: " in message
-    assert "1. add a new column" in message
+    assert "    -x expand=user.value:" in message
 
 
 @pytest.mark.parametrize(

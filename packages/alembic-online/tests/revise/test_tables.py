@@ -57,6 +57,55 @@ def test_circular_foreign_keys_are_made_and_dropped(empty_project: Project) -> N
     empty_project.downgrade()
 
 
+PLAIN = """
+class Team(SQLModel, table=True):
+    region: str = Field(primary_key=True)
+    number: int = Field(primary_key=True)
+    id: int = Field(unique=True)
+
+class Member(SQLModel, table=True):
+    id: int | None = Field(default=None, primary_key=True)
+"""
+REFERRING = """
+class Team(SQLModel, table=True):
+    __table_args__ = (
+        sa.ForeignKeyConstraint(["up_region", "up_number"], ["team.region", "team.number"]{alter}),
+    )
+    region: str = Field(primary_key=True)
+    number: int = Field(primary_key=True)
+    id: int = Field(unique=True)
+    up_region: str | None = None
+    up_number: int | None = None
+    parent_id: int | None = Field(sa_column=sa.Column(sa.ForeignKey("team.id"{alter})))
+    leader_id: int | None = Field(sa_column=sa.Column(sa.ForeignKey("member.id"{alter})))
+
+class Member(SQLModel, table=True):
+    id: int | None = Field(default=None, primary_key=True)
+    team_id: int | None = Field(sa_column=sa.Column(sa.ForeignKey("team.id"{alter})))
+"""
+
+ADDED = ("team.up_region", "team.up_number", "team.parent_id", "team.leader_id", "member.team_id")
+
+
+@pytest.mark.parametrize("alter", ["", ", use_alter=True"])
+def test_columns_that_refer_to_their_own_table_and_to_each_other(
+    empty_project: Project, alter: str
+) -> None:
+    start(empty_project, PLAIN)
+    empty_project.execute("INSERT INTO team (region, number, id) VALUES ('a', 1, 1)")
+    migrate(empty_project, REFERRING.format(alter=alter))
+    for change in ("parent_id = 9", "leader_id = 9", "up_region = 'a', up_number = 9"):
+        with pytest.raises(Exception, match="violates foreign key"):
+            empty_project.execute(f"UPDATE team SET {change}")
+    empty_project.downgrade()
+    empty_project.upgrade()
+    empty_project.check()
+    migrate(empty_project, PLAIN, *(f"drop={column}" for column in ADDED))
+    empty_project.downgrade()
+    with pytest.raises(Exception, match="violates foreign key"):
+        empty_project.execute("UPDATE team SET parent_id = 9")
+
+
 def test_dropped_tables_go_by_who_refers_to_whom(empty_project: Project) -> None:
     tables = "".join(
         f"class {name}(SQLModel, table=True):\n"

@@ -1,5 +1,7 @@
 """Two columns, or two names of a table, are one for clients of the old and the new version."""
 
+from typing import Any
+
 import pytest
 import sqlalchemy as sa
 
@@ -8,7 +10,7 @@ from project import Project
 NAMES = ["weight", 'Full "Name', "50%", "a:b", "select", "new", "alike", "é" * 31]
 
 
-def bridge(project: Project, old: str, new: str, **options: object) -> sa.TableClause:
+def bridge(project: Project, old: str, new: str, **options: str | bool) -> sa.TableClause:
     """Give `pet` a text column beside a new number, and return the table."""
     given = "".join(f", {name}={value!r}" for name, value in options.items())
     project.write_revision(
@@ -37,14 +39,16 @@ def values(project: Project, table: sa.TableClause) -> list[tuple[object, ...]]:
 def test_column_follows_the_one_that_is_written(project: Project, old: str) -> None:
     new = f"{old}_int"
     table = bridge(project, old, new)
+    inserted: list[dict[str, Any]] = [{old: "5"}, {new: 6}, {old: None}, {}, {old: "many"}]
+    updated: list[dict[str, Any]] = [{old: "7"}, {new: None}, {new: 8}, {old: "9"}]
     with project.connect() as connection:
-        for number, written in enumerate([{old: "5"}, {new: 6}, {old: None}, {}, {old: "many"}]):
+        for number, written in enumerate(inserted):
             connection.execute(sa.insert(table).values(id=number, **written))
     assert values(project, table) == [
         ("5", 5), ("6", 6), (None, None), (None, None), ("many", None)
     ]  # fmt: skip
     with project.connect() as connection:
-        for number, written in enumerate([{old: "7"}, {new: None}, {new: 8}, {old: "9"}]):
+        for number, written in enumerate(updated):
             connection.execute(sa.update(table).values(written).where(table.c.id == number))
     assert values(project, table) == [("7", 7), (None, None), ("8", 8), ("9", 9), ("many", None)]
     project.downgrade()

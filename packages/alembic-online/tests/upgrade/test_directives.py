@@ -6,6 +6,7 @@ from alembic.util import CommandError
 
 from alembic_online import find_unfinished
 from project import Project
+from upgrade.processes import run_killed
 
 FOREIGN_KEY = 'op.create_foreign_key("fk_pet_owner_id", "pet", "account", ["owner_id"], ["id"])'
 UNIQUE = 'op.create_unique_constraint("uq_account_email", "account", ["email"])'
@@ -54,6 +55,19 @@ def test_create_index_is_concurrent(project: Project, statements: list[str]) -> 
     project.downgrade()
     assert matching(statements, "DROP INDEX CONCURRENTLY ix_pet_age")
     assert project.scalar("SELECT to_regclass('ix_pet_age')") is None
+
+
+@pytest.mark.parametrize("alter", ["", ", use_alter=True"])
+def test_column_with_a_key_to_its_own_table(
+    project: Project, statements: list[str], alter: str
+) -> None:
+    key = f'sa.ForeignKey("pet.id", name="fk_pet_mother_id"{alter})'
+    column = f'op.add_column("pet", sa.Column("mother_id", sa.Integer, {key}))'
+    upgrade(project, column, 'op.drop_column("pet", "mother_id")')
+    assert matching(statements, "VALIDATE CONSTRAINT fk_pet_mother_id")
+    project.execute("UPDATE pet SET mother_id = 1")
+    project.downgrade()
+    project.upgrade()
 
 
 def test_unique_is_made_of_a_concurrent_index(project: Project, statements: list[str]) -> None:
@@ -272,24 +286,43 @@ def test_batch_is_as_safe_as_its_directives(project: Project, statements: list[s
     assert project.scalar("SELECT sum(size) FROM account") == 3000
 
 
-def test_partitioned_table_gets_plain_statements(project: Project) -> None:
-    project.execute("CREATE TABLE event (at date, kind int, owner_id int) PARTITION BY RANGE (at)")
-    project.execute("CREATE TABLE event_2 PARTITION OF event DEFAULT")
-    project.execute("INSERT INTO event VALUES ('2026-01-01', 1, 1)")
-    upgrade(
-        project,
-        """
-        op.create_index("ix_event_kind", "event", ["kind"])
-        op.create_foreign_key("fk_event_owner", "event", "account", ["owner_id"], ["id"])
-        """,
-        """
-        op.drop_constraint("fk_event_owner", "event", type_="foreignkey")
-        op.drop_index("ix_event_kind", "event")
-        """,
-    )
-    assert project.scalar("SELECT count(*) FROM pg_indexes WHERE tablename = 'event_2'") == 1
-    project.downgrade()
-    assert project.scalar("SELECT count(*) FROM event") == 1
+EVENTS = """
+    CREATE TABLE event (at date, kind int, "K %%" text) PARTITION BY RANGE (at);
+    CREATE TABLE "event %%1" PARTITION OF event FOR VALUES FROM ('2026-01-01') TO ('2026-02-01');
+    CREATE TABLE event_2 PARTITION OF event DEFAULT PARTITION BY LIST (kind);
+    CREATE TABLE event_2_1 PARTITION OF event_2 DEFAULT;
+    INSERT INTO event VALUES ('2026-01-01', 1, 'a'), ('2026-03-01', 1, 'a')
+"""
+
+
+def test_partitions_get_their_indexes_concurrently(project: Project, statements: list[str]) -> None:
+    with project.connect() as connection:
+        connection.exec_driver_sql(EVENTS)
+    index = """op.create_index("ix %_event", "event", ["kind", sa.text('lower("K %")')])"""
+    statement = 1
+    project.write_revision(index, 'op.drop_index("ix %_event", "event")')
+    while run_killed(project.ini, statement, "upgrade", "head"):
+        project.upgrade()
+        assert project.rows(INVALID) == []
+        assert project.scalar("SELECT count(*) FROM pg_indexes WHERE indexname ~ 'ix %'") == 4
+        project.downgrade()
+        statement += 1
+    assert statement > 6
+    assert len(matching(statements, "CREATE INDEX CONCURRENTLY")) > 2
+    assert project.scalar("SELECT count(*) FROM pg_stats WHERE tablename LIKE '%ix %'") > 0
+
+
+def test_partition_that_refuses_a_unique_index_is_left_as_it_was(project: Project) -> None:
+    with project.connect() as connection:
+        connection.exec_driver_sql(EVENTS)
+    project.execute("INSERT INTO event VALUES ('2026-03-01', 1, 'b')")
+    project.write_revision('op.create_index("ux", "event", ["at", "kind"], unique=True)')
+    with pytest.raises(CommandError, match="is duplicated"):
+        project.upgrade()
+    assert project.scalar("SELECT count(*) FROM pg_indexes WHERE indexname LIKE '%ux%'") == 0
+
+
+INVALID = "SELECT indexrelid FROM pg_index WHERE NOT indisvalid"
 
 
 def test_autocommit_block_of_the_revision_is_respected(project: Project) -> None:

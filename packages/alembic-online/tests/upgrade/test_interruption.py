@@ -9,8 +9,7 @@ from upgrade.processes import run_killed
 
 # What stands in the tables, in a form that can be compared.
 ROWS = """
-    SELECT md5(string_agg(row_to_json(account)::text, ',' ORDER BY id)) FROM account
-    UNION ALL SELECT md5(string_agg(row_to_json(pet)::text, ',' ORDER BY id)) FROM pet
+    SELECT md5(string_agg(to_jsonb({table})::text, ',' ORDER BY id)) FROM {table}
 """.replace(":", "\\:")
 
 
@@ -119,14 +118,75 @@ RENAME_ENUM_INDEX = Revision(
         age: int | None
     """,
 )
-REVISIONS = [COLUMN_FOREIGN_KEY_INDEX, NOT_NULL_UNIQUE_REDEFINED, RENAME_ENUM_INDEX]
-each_revision = pytest.mark.parametrize(
-    "revision", REVISIONS, ids=["column", "redefined", "rename"]
+BRIDGE = """
+    op.add_column("account", sa.Column("address", sa.String(100)))
+    op.bridge_columns("account", "email", "address")
+    op.backfill("account", {"address": sa.text("email")},
+                where=sa.text("address IS NULL AND email IS NOT NULL"))
+    op.rename_table("pet", "animal")
+    op.bridge_table("pet", "animal")
+"""
+UNBRIDGE = """
+    op.drop_table_bridge("pet")
+    op.rename_table("animal", "pet")
+    op.drop_column_bridge("account", "address")
+    op.drop_column("account", "address")
+"""
+BRIDGED = """
+    class Account(SQLModel, table=True):
+        id: int | None = Field(default=None, primary_key=True)
+        address: str | None = Field(max_length=100)
+        name: str | None = Field(max_length=100)
+
+    class Animal(SQLModel, table=True):
+        id: int | None = Field(default=None, primary_key=True)
+        owner_id: int | None
+        age: int | None
+"""
+EXPAND = Revision(
+    BRIDGE,
+    UNBRIDGE,
+    BRIDGED.replace(
+        "        name:", "        email: str | None = Field(max_length=100)\n        name:"
+    ),
 )
+CONTRACT = Revision(
+    """
+    op.require_filled("account", "address", "email")
+    op.drop_table_bridge("pet")
+    op.drop_column_bridge("account", "address")
+    op.drop_column("account", "email")
+    """,
+    """
+    op.add_column("account", sa.Column("email", sa.String(100)))
+    op.bridge_columns("account", "email", "address")
+    op.backfill("account", {"email": sa.text("address")},
+                where=sa.text("email IS NULL AND address IS NOT NULL"))
+    op.bridge_table("pet", "animal")
+    """,
+    BRIDGED,
+    BRIDGE,
+)
+REVISIONS = {
+    "column": COLUMN_FOREIGN_KEY_INDEX,
+    "redefined": NOT_NULL_UNIQUE_REDEFINED,
+    "rename": RENAME_ENUM_INDEX,
+}
+BRIDGES = {"expand": EXPAND, "contract": CONTRACT}
+BOTH = REVISIONS | BRIDGES
+each_revision = pytest.mark.parametrize("revision", REVISIONS.values(), ids=REVISIONS)
+BACK = REVISIONS | {"contract": CONTRACT}
+each_downgrade = pytest.mark.parametrize("revision", BACK.values(), ids=BACK)
+each_upgrade = pytest.mark.parametrize("revision", BOTH.values(), ids=BOTH)
 
 
 def contents(project: Project) -> list[object]:
-    return [*catalog(project), *project.rows(ROWS)]
+    tables = project.rows(
+        "SELECT relname FROM pg_class WHERE relkind = 'r' AND relname <> 'alembic_version'"
+        " AND relnamespace = 'public'::regnamespace ORDER BY 1".replace(":", "\\:")
+    )
+    rows = [project.rows(ROWS.format(table=name)) for (name,) in tables]
+    return [*catalog(project), *rows]
 
 
 def unfinished(project: Project) -> list[str]:
@@ -143,7 +203,7 @@ def begin(project: Project, revision: Revision) -> tuple[str, list[object]]:
     return start, before
 
 
-@each_revision
+@each_upgrade
 def test_upgrade_killed_before_each_statement_is_finished_by_the_next(
     project: Project, revision: Revision
 ) -> None:
@@ -179,7 +239,7 @@ def test_downgrade_finishes_an_upgrade_killed_before_any_statement(
     assert statement > 4
 
 
-@each_revision
+@each_downgrade
 def test_downgrade_killed_before_each_statement_is_finished_by_the_next(
     project: Project, revision: Revision
 ) -> None:

@@ -29,8 +29,8 @@ Without it, in revisions that block nobody:
 NUMBER_LATER = f"{BACK_FILL}; it can become an Identity then, which goes on after its values"
 COMPUTE_ELSEWHERE = """\
 Without it (a column cannot be made a generated one later), compute the value in queries, or with
-    persisted=False (PostgreSQL 18), or keep a plain column by a trigger ("Two deploys" of the
-    README has the recipe)"""
+    persisted=False (PostgreSQL 18), or keep a plain column: op.bridge_columns keeps it by a
+    trigger, op.backfill fills it"""
 
 
 def review_added_column(context: MigrationContext, op: ops.AddColumnOp, answers: Answers) -> None:
@@ -44,7 +44,7 @@ def review_added_column(context: MigrationContext, op: ops.AddColumnOp, answers:
             answers.refuse(_needs_value(subject, op))
         return
     if is_constant(column.server_default):
-        _check_value(context, subject, column, answers, filled=filling is not None)
+        check_value(context, subject, column, answers, filled=filling is not None)
     else:
         _ask_to_rewrite(context, op, subject, answers)
 
@@ -78,10 +78,10 @@ def review_defaults(context: MigrationContext, upgrade: ops.UpgradeOps, answers:
             continue
         for column in columns:
             subject = label(op.schema, op.table_name, column.name)
-            _check_value(context, subject, column, answers)
+            check_value(context, subject, column, answers)
 
 
-def _check_value(
+def check_value(
     context: MigrationContext,
     subject: str,
     column: sa.Column[Any],

@@ -6,7 +6,18 @@ from typing import NoReturn
 
 from alembic.util import CommandError
 
-VERBS = ("rename", "drop", "keep", "shrink", "rewrite", "zone", "break", "fill")
+VERBS = (
+    "rename",
+    "expand",
+    "using",
+    "drop",
+    "keep",
+    "shrink",
+    "rewrite",
+    "zone",
+    "break",
+    "fill",
+)
 
 
 class Answers:
@@ -33,6 +44,11 @@ class Answers:
                 return text.removeprefix(f"{subject}:")
         return None
 
+    def expands(self, old: str, column: str, name: str) -> bool:
+        """Tell whether `-x expand=` names both: `user.age:age_int`, or `user.age:int` for short."""
+        words = {name, name.removeprefix(f"{column}_")}
+        return any(self.is_given("expand", f"{old}:{word}") for word in words)
+
     def note_kept(self, subjects: Iterable[str]) -> None:
         """Count `-x keep=` as used for what was left out of the comparison."""
         self._used.update(("keep", subject) for subject in subjects)
@@ -53,8 +69,9 @@ class Answers:
         if _is_terminal():
             return _says_yes(f"{question}Was {old} renamed to {new}?")
         self.missing.append(
-            f"{question}If it is a rename in the database too, its data is kept with\n"
-            f"    -x rename={old}:{name}\n"
+            f"{question}If it is a rename in the database too, its data is kept, and a running"
+            f" version goes on, with\n    -x expand={old}:{name}\n"
+            f"or, where none has to, by a rename in one step:\n    -x rename={old}:{name}\n"
             f"If it is none, say so with\n    -x drop={old}"
         )
         return False

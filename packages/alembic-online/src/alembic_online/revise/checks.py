@@ -33,7 +33,7 @@ def _compare_conditions(
 ) -> None:
     connection = connection_of(context.migration_context)
     checks = checks_of(wanted)
-    stored = _conditions(connection, found) if checks else {}
+    stored = conditions_of(connection, found) if checks else {}
     for constraint in checks:
         old = stored.get(str(constraint.name))
         new = condition_as_stored(connection, found, constraint.sqltext) if old else None
@@ -44,7 +44,7 @@ def _compare_conditions(
             changes.ops.append(ops.AddConstraintOp.from_constraint(constraint))
 
 
-def _conditions(connection: sa.Connection, table: sa.Table) -> dict[str, str]:
+def conditions_of(connection: sa.Connection, table: sa.Table) -> dict[str, str]:
     rows = connection.execute(_CONDITIONS, {"table": postgresql.quoted(connection.dialect, table)})
     return {row.conname: row.condition for row in rows}
 
@@ -61,6 +61,6 @@ def condition_as_stored(
                 f"ALTER TABLE {name} ADD CONSTRAINT {_TRIAL} CHECK ({sql_text(condition, dialect)})"
             )
             connection.execute(sa.text(sql))
-            return _conditions(connection, copy)[_TRIAL]
+            return conditions_of(connection, copy)[_TRIAL]
     except SQLAlchemyError:
         return None

@@ -22,6 +22,13 @@ from alembic_online.revise.operations import (
 from alembic_online.revise.trial import trouble
 from alembic_online.revise.walking import label, table_of
 from alembic_online.upgrade.backfill import BackfillOp
+from alembic_online.upgrade.bridges import (
+    BridgeColumnsOp,
+    BridgeTableOp,
+    DropColumnBridgeOp,
+    DropTableBridgeOp,
+    RequireFilledOp,
+)
 
 # Lock modes as the PostgreSQL manual names them ("Explicit Locking").
 _NOBODY = "ACCESS EXCLUSIVE"  # reads or writes meanwhile
@@ -39,9 +46,11 @@ class Effect(NamedTuple):
     work: str
 
 
-def effect_of(context: MigrationContext, op: Any, *, is_new: bool) -> Effect:
+def effect_of(
+    context: MigrationContext, op: Any, *, is_new: bool, is_counted: bool = True
+) -> Effect:
     """Describe one operation of an upgrade; nobody waits for a table that `is_new`."""
-    what = words_of(op) + obstacle(context, op)
+    what = words_of(op) + (obstacle(context, op) if is_counted else "")
     if context.dialect.name != "postgresql":
         return Effect(what, "", "")  # SQLite locks the whole database, whatever it does
     if is_new:
@@ -84,6 +93,9 @@ _COSTS: dict[type, tuple[str, str]] = {
     DropEnumOp: (_NO_LOCK, "an instant"),
     AddEnumValuesOp: (_NO_LOCK, "an instant"),
     SyncEnumValuesOp: (_NOBODY, "REWRITES the table"),
+    BridgeColumnsOp: (_READERS, "an instant"),
+    BridgeTableOp: (_NO_LOCK, "an instant"),
+    RequireFilledOp: (_NO_LOCK, _READS),
 }
 
 _WORDS: dict[type, str] = {
@@ -110,6 +122,11 @@ _WORDS: dict[type, str] = {
     ops.CreateForeignKeyOp: "add foreign key {op.constraint_name}",
     ops.CreateCheckConstraintOp: "add check {op.constraint_name}",
     ops.DropConstraintOp: "drop constraint {op.constraint_name}",
+    BridgeColumnsOp: "keep {table}.{op.bridge.old} and {op.bridge.new} in step, by a trigger",
+    DropColumnBridgeOp: "drop the trigger of {table}.{op.column_name}",
+    BridgeTableOp: "leave a view {op.old} on {table}",
+    DropTableBridgeOp: "drop view {table}",
+    RequireFilledOp: "look whether {table}.{op.column_name} is filled",
     CreateEnumOp: "create type {op.name}",
     DropEnumOp: "drop type {op.name}",
     AddEnumValuesOp: "extend type {op.name}",

@@ -28,6 +28,10 @@ class RenameTable(ops.RenameTableOp):
         return RenameTable(self.new_table_name, self.table_name, schema=self.schema)
 
 
+class BridgedTable(RenameTable):
+    """A rename that leaves the old name to those who use it."""
+
+
 @dataclass
 class RenameConstraint(ops.MigrateOperation):
     """A new name for an index or constraint, in SQL because Alembic has no directive for it.

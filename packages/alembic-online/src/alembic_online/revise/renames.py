@@ -21,7 +21,12 @@ from alembic_online.revise.enum_renames import (
     gone_and_new_types,
 )
 from alembic_online.revise.followers import renamed_followers
-from alembic_online.revise.operations import RenameColumn, RenameConstraint, RenameTable
+from alembic_online.revise.operations import (
+    BridgedTable,
+    RenameColumn,
+    RenameConstraint,
+    RenameTable,
+)
 from alembic_online.revise.walking import label
 
 Rename = RenameColumn | RenameTable | RenameType | RenameMember
@@ -40,6 +45,11 @@ def with_renames(
 
 def remark(rename: Rename) -> str:
     """Say in the file what a rename means for the version that runs during the upgrade."""
+    if isinstance(rename, BridgedTable):
+        return (
+            f"The running version reads and writes the view {rename.table_name}, the next one the"
+            f" table {rename.new_table_name}: it is the same data."
+        )
     if isinstance(rename, RenameTable):
         old = label(rename.schema, rename.table_name)
         new = rename.new_table_name
@@ -54,8 +64,13 @@ def remark(rename: Rename) -> str:
 def _next_rename(
     context: MigrationContext, upgrade: ops.UpgradeOps, answers: Answers
 ) -> Rename | None:
-    found = (*_tables(upgrade), *_columns(context, upgrade), *_enums(context, upgrade))
+    found = [*_tables(upgrade), *_enums(context, upgrade)]
+    found += _without_expanded(list(_columns(context, upgrade)), answers)
     candidates = sorted(found, key=lambda candidate: candidate[:2])
+    for candidate in candidates:
+        rename = candidate.rename
+        if isinstance(rename, RenameTable) and _is_expanded(candidate, answers):
+            return BridgedTable(rename.table_name, rename.new_table_name, schema=rename.schema)
     for candidate in candidates:  # what the command line says comes first
         if answers.is_given("rename", f"{candidate.old}:{candidate.name}"):
             return candidate.rename
@@ -116,6 +131,19 @@ def _columns(context: MigrationContext, upgrade: ops.UpgradeOps) -> Iterator[Can
                         not context.impl.compare_type(gone.to_column(), new.column),
                         f'{new.column.key}: ... = Field(sa_column_kwargs={{"name": "{old}"}})',
                     )
+
+
+def _is_expanded(candidate: Candidate, answers: Answers) -> bool:
+    rename = candidate.rename
+    column = rename.column_name if isinstance(rename, RenameColumn) else candidate.old
+    return answers.expands(candidate.old, column, candidate.name)
+
+
+def _without_expanded(candidates: list[Candidate], answers: Answers) -> list[Candidate]:
+    """Leave out the columns that stay beside each other for a while: they are no rename."""
+    expanded = [candidate for candidate in candidates if _is_expanded(candidate, answers)]
+    ends = {end for candidate in expanded for end in (candidate.old, candidate.new)}
+    return [candidate for candidate in candidates if not {candidate.old, candidate.new} & ends]
 
 
 def _enums(context: MigrationContext, upgrade: ops.UpgradeOps) -> Iterator[Candidate]:

@@ -9,17 +9,40 @@ from sqlalchemy.exc import DBAPIError
 
 from alembic_online.postgresql import reason
 from alembic_online.revise.answers import Answers
-from alembic_online.revise.counting import amount, count, rows_of
+from alembic_online.revise.counting import amount, connection_of, count, rows_of
 from alembic_online.revise.lossless import is_lossless
 from alembic_online.revise.trial import trouble
 from alembic_online.revise.using import ConvertColumn
 from alembic_online.revise.walking import label
 
-EXPAND_CONTRACT = """\
-Without it, in steps that block nobody:
-    1. add a new column, nullable or with a default, and write both in the application
-    2. copy the old values in batches; switch the application to the new column
-    3. drop the old column in a later revision ("Two deploys" of the README has the recipe)"""
+
+def expand_advice(context: MigrationContext, op: ops.AlterColumnOp, answers: Answers) -> str:
+    """Say how the running version can go on while the values are converted."""
+    subject, column = label(op.schema, op.table_name, op.column_name), op.column_name
+    answers.given("expand", subject)  # which wants the name below before it can be had
+    keys = sa.inspect(connection_of(context)).get_pk_constraint(op.table_name, op.schema)
+    if column in keys["constrained_columns"]:
+        return _OF_KEY
+    word = _word(op.modify_type)
+    return (
+        "While it is converted row by row, the running version can go on with the old column, and"
+        " the next one\nuse a new one. Name that in the model, and have two revisions written:\n"
+        f'    {column}: ... = Field(sa_column_kwargs={{"name": "{column}_{word}"}})\n'
+        f"    -x expand={subject}:{word}"
+    )
+
+
+_OF_KEY = """\
+Without it, in steps that block nobody, but by hand, as it is of the primary key: a new column, a
+trigger that keeps it, op.backfill, and in a later revision a key of the new column"""
+
+
+def _word(type_: Any) -> str:
+    """Return a word for a type, such as `int`."""
+    try:
+        return str(type_.python_type.__name__).lower()
+    except NotImplementedError:
+        return "new"
 
 
 def review_altered_column(
@@ -34,7 +57,7 @@ def review_altered_column(
     except DBAPIError as error:
         answers.refuse(
             f"{subject}: {change} needs more than a new type, PostgreSQL says:"
-            f" {reason(error)}.\n{EXPAND_CONTRACT}"
+            f" {reason(error)}.\n{expand_advice(context, op, answers)}"
         )
         return
     if isinstance(op, ConvertColumn):  # its answer says all
@@ -50,7 +73,7 @@ def review_altered_column(
     elif problem:
         rows = rows_of(context, op.schema, op.table_name)
         effect = f"{change} {problem} ({rows}){_changed_values(context, op)}"
-        answers.allow("rewrite", subject, effect, EXPAND_CONTRACT)
+        answers.allow("rewrite", subject, effect, expand_advice(context, op, answers))
 
 
 def _changed_values(context: MigrationContext, op: ops.AlterColumnOp) -> str:

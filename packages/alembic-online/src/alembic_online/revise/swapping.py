@@ -21,7 +21,7 @@ def swap_what_is_redefined(side: ops.OpContainer) -> None:
     dropped = {_key(op) for op in each(side) if _is_dropped(op)}
     redefined = {key: created[key] for key in created if key in dropped}
     for op in redefined.values():
-        _rename(op, postgresql.shortened(_name(op), "_new"))
+        rename_to(op, postgresql.shortened(name_of(op), "_new"))
     replace_each(side, lambda op: _steps(op, redefined))
 
 
@@ -34,15 +34,15 @@ def _is_dropped(op: ops.MigrateOperation) -> bool:
 
 
 def _key(op: ops.MigrateOperation) -> Key:
-    return (*table_of(op), _name(op))
+    return (*table_of(op), name_of(op))
 
 
-def _name(op: Any) -> str:
+def name_of(op: Any) -> str:
     is_index = isinstance(op, ops.CreateIndexOp | ops.DropIndexOp)
     return str(op.index_name if is_index else op.constraint_name)
 
 
-def _rename(op: Any, name: str) -> None:
+def rename_to(op: Any, name: str) -> None:
     setattr(
         op, "index_name" if isinstance(op, ops.CreateIndexOp) else "constraint_name", conv(name)
     )
@@ -56,7 +56,7 @@ def _steps(
     schema, table, name = _key(op)
     new = redefined[_key(op)]
     is_index = isinstance(new, ops.CreateIndexOp | ops.CreateUniqueConstraintOp)
-    rename = RenameConstraint(str(table), schema, _name(new), name, is_index)
+    rename = RenameConstraint(str(table), schema, name_of(new), name, is_index)
     if not isinstance(op, ops.DropIndexOp):
         return [op, rename]
     # An index is dropped CONCURRENTLY, outside of any transaction: not before it was replaced.

@@ -12,7 +12,7 @@ from alembic_online.postgresql import literal
 from alembic_online.revise.answers import Answers
 from alembic_online.revise.comparing import CONSTANT
 from alembic_online.revise.counting import connection_of, rows_of
-from alembic_online.revise.retyping import EXPAND_CONTRACT
+from alembic_online.revise.retyping import expand_advice
 from alembic_online.revise.trial import REWRITES
 from alembic_online.revise.using import USING, ConvertColumn
 from alembic_online.revise.walking import label, replace_each
@@ -48,13 +48,49 @@ def _steps(
     if old != new and _depends_on_session({old, new}):
         answers.refuse(
             f"{subject}: from {old} to {new}, the values would depend on settings of the session."
-            f"\n{EXPAND_CONTRACT}"
+            f"\n{expand_advice(context, op, answers)}"
         )
     return [op]
 
 
 def _name(type_: Any, dialect: sa.Dialect) -> str:
     return re.sub(r"\(\d+\)", "", type_.compile(dialect=dialect))  # without its precision
+
+
+def depends_on_session(old: Any, new: Any, dialect: sa.Dialect) -> bool:
+    """Tell whether values of one type may become others of the other in another session."""
+    names = {_name(old, dialect), _name(new, dialect)}
+    is_read = isinstance(old, sa.String) or isinstance(new, sa.String)
+    return len(names) > 1 and (_depends_on_session(names) or (is_read and bool(names & _TIMES)))
+
+
+def expressions_by_zone(
+    context: MigrationContext,
+    old: sa.Column[Any],
+    new: sa.Column[Any],
+    subject: str,
+    answers: Answers,
+) -> tuple[str, ...] | None:
+    """Return the ways there and back; none if the zone is missing, None if it is not needed."""
+    types = (_name(old.type, context.dialect), _name(new.type, context.dialect))
+    if types not in _CONVERSIONS:
+        return None
+    zone = answers.given("zone", subject)
+    if zone is None or not _is_zone(connection_of(context), zone):
+        answers.refuse(_asked(zone, f"{subject}: from {types[0]} to {types[1]}", subject))
+        return ()
+    there, _ = _expressions(context, old.name, types, zone)
+    back, _ = _expressions(context, new.name, types[::-1], zone)
+    return there, back
+
+
+def _asked(zone: str | None, effect: str, subject: str) -> str:
+    unknown = f"{zone!r} is no time zone that PostgreSQL knows.\n" if zone else ""
+    return (
+        f"{unknown}{effect}.\nWhat the values are afterwards depends on the time zone"
+        f" that their clocks show, such as UTC or Asia/Seoul. Name it:\n"
+        f"    -x zone={subject}:UTC"
+    )
 
 
 def _depends_on_session(names: set[str]) -> bool:
@@ -74,16 +110,13 @@ def _converted(
     rows = rows_of(context, op.schema, op.table_name)
     effect = f"{subject}: from {types[0]} to {types[1]} {REWRITES} ({rows})"
     if zone is None or not _is_zone(connection_of(context), zone):
-        answers.refuse(
-            (f"{zone!r} is no time zone that PostgreSQL knows.\n" if zone else "")
-            + f"{effect}.\nWhat the values are afterwards depends on the time zone"
-            f" that their clocks show, such as UTC or Asia/Seoul. Name it:\n"
-            f"    -x zone={subject}:UTC\n{EXPAND_CONTRACT}"
-        )
+        advice = expand_advice(context, op, answers)
+        answers.refuse(f"{_asked(zone, effect, subject)}\n{advice}")
         return []
     answers.is_given("rewrite", subject)  # may be said, but is part of the answer
     answers.allowed.append(f"BLOCKING: {effect}; clocks are those of {zone}.")
-    return list(_around_default(context, op, *_expressions(context, op, types, zone)))
+    ways = _expressions(context, op.column_name, types, zone)
+    return list(_around_default(context, op, *ways))
 
 
 def _is_zone(connection: sa.Connection, zone: str) -> bool:
@@ -93,9 +126,9 @@ def _is_zone(connection: sa.Connection, zone: str) -> bool:
 
 
 def _expressions(
-    context: MigrationContext, op: ops.AlterColumnOp, types: tuple[str, str], zone: str
+    context: MigrationContext, name: str, types: tuple[str, str], zone: str
 ) -> tuple[str, str]:
-    column = context.dialect.identifier_preparer.quote(op.column_name)
+    column = context.dialect.identifier_preparer.quote(name)
     words = {"column": column, "zone": literal(zone)}
     return _CONVERSIONS[types].format(**words), _CONVERSIONS[types[::-1]].format(**words)
 

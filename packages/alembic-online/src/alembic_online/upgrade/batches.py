@@ -33,7 +33,7 @@ _FEW = 10  # a tenth of the rows changes what the planner should know
 
 def backfill(step: Step, operation: BackfillOp) -> None:
     journal = step.run.journal
-    if step.quoted(operation.table) in step.run.created:
+    if step.is_new(operation.table):
         update_at_once(step.operations, operation)
         return
     if journal is None:
@@ -103,18 +103,13 @@ class _Walk:
             end = self._connection.execute(self._next(self._pace.size)).first()
             if end is None:
                 return self._progress
+            place = replace(self._progress, after=tuple(end[1:]), seen=self._progress.seen + end[0])
+            self._journal.record(place)  # first, so that the rows are locked no longer than need be
             start = time.monotonic()
-            update = self._operation.update(*self._beyond(), self._key.up_to(tuple(end[1:])))
+            update = self._operation.update(*self._beyond(), self._key.up_to(place.after))
             changed = self._connection.execute(update).rowcount
-            progress = replace(
-                self._progress,
-                after=tuple(end[1:]),
-                seen=self._progress.seen + end[0],
-                changed=self._progress.changed + changed,
-            )
-            self._journal.record(progress)
         self._pace.adapt(time.monotonic() - start)
-        return progress
+        return replace(place, changed=place.changed + changed)
 
     def _settle(self) -> None:
         # Who waits for one row alone keeps no other from anybody.

@@ -117,6 +117,31 @@ def _unique(name: str) -> str:
     return shortened(name, f"_{crc32(name.encode()):08x}")
 
 
+_REQUIRE = """\
+DO $bridge$
+DECLARE
+    found bigint := (
+        SELECT count(*) FROM {table} WHERE {column} IS NULL AND ({source}) IS NOT NULL
+    );
+BEGIN
+    IF found > 0 THEN
+        RAISE check_violation USING MESSAGE = {said} || found;
+    END IF;
+END
+$bridge$"""
+
+
+def require_filled_sql(
+    dialect: sa.Dialect, schema: str | None, table: str, column: str, source: str
+) -> str:
+    return _REQUIRE.format(
+        table=quote(dialect, schema, table),
+        column=quote(dialect, column),
+        source=source,
+        said=literal(f"rows without {column} that should have one: "),
+    )
+
+
 # A view runs with the rights of its owner before PostgreSQL 15. Its columns have the rights that
 # those of the table have.
 _VIEW = """\

@@ -12,6 +12,7 @@ from alembic_online.upgrade.bridge_sql import (
     bridge_table,
     drop_column_bridge,
     drop_table_bridge,
+    require_filled_sql,
 )
 
 
@@ -68,6 +69,30 @@ class DropColumnBridgeOp(ops.MigrateOperation):
         operations.invoke(cls(table_name, new, schema))
 
 
+@Operations.register_operation("require_filled")
+class RequireFilledOp(ops.MigrateOperation):
+    """A look at the rows, before what a column was made of is dropped."""
+
+    def __init__(
+        self, table_name: str, column_name: str, source: str, schema: str | None = None
+    ) -> None:
+        self.table_name, self.column_name, self.schema = table_name, column_name, schema
+        self.source = source
+
+    @classmethod
+    def require_filled(
+        cls,
+        operations: Operations,
+        table_name: str,
+        column_name: str,
+        source: str,
+        *,
+        schema: str | None = None,
+    ) -> None:
+        """Stop if a row has no value in the column, but one of the expression `source`."""
+        operations.invoke(cls(table_name, column_name, source, schema))
+
+
 @Operations.register_operation("bridge_table")
 class BridgeTableOp(ops.MigrateOperation):
     """The old name of a table that was renamed, for those who still use it."""
@@ -106,6 +131,12 @@ def make_column_bridge(operations: Operations, op: BridgeColumnsOp) -> None:
 def end_column_bridge(operations: Operations, op: DropColumnBridgeOp) -> None:
     dialect = operations.migration_context.dialect
     _execute(operations, drop_column_bridge(dialect, op.schema, op.table_name, op.column_name))
+
+
+def require_filled(operations: Operations, op: RequireFilledOp) -> None:
+    dialect = operations.migration_context.dialect
+    names = (op.schema, op.table_name, op.column_name)
+    _execute(operations, [require_filled_sql(dialect, *names, op.source)])
 
 
 def make_table_bridge(operations: Operations, op: BridgeTableOp) -> None:

@@ -23,7 +23,7 @@ def add_column(step: Step, operation: ops.AddColumnOp) -> None:
     if inline or not step.is_live(table):
         toimpl.add_column(step.operations, operation)
         return
-    (column,) = table.columns
+    column = table.columns[operation.column.name]  # with a key to its own table it is not alone
     constraints = [*_constraints(table, column), *_take_checks(table, column)]
     indexes = sorted(table.indexes, key=_name)
     if not (step.resuming and postgresql.has_column(step.connection, table, column.name)):

@@ -137,6 +137,7 @@ _DIRECTIVES: list[tuple[type[ops.MigrateOperation], Directive, Plain]] = [
             (ops.DropTableOp, toimpl.drop_table),
             (bridges.BridgeColumnsOp, bridges.make_column_bridge),
             (bridges.DropColumnBridgeOp, bridges.end_column_bridge),
+            (bridges.RequireFilledOp, bridges.require_filled),
             (bridges.BridgeTableOp, bridges.make_table_bridge),
             (bridges.DropTableBridgeOp, bridges.end_table_bridge),
         )

@@ -5,38 +5,57 @@ from alembic.operations import ops, toimpl
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from alembic_online import postgresql
+from alembic_online.upgrade.partitions import build_on_partitions
 from alembic_online.upgrade.refusal import refusal
 from alembic_online.upgrade.step import Step
 
 
 def create_index(step: Step, operation: ops.CreateIndexOp) -> None:
     index = operation.to_index(step.operations.migration_context)
-    if _is_plain(step, operation) or not step.is_live(_table(index)):
+    table = _table(index)
+    if _is_plain(step, operation) or step.is_new(table):
+        toimpl.create_index(step.operations, operation)
+    elif step.is_live(table):
+        build_index(step, index, if_not_exists=operation.if_not_exists)
+    elif operation.if_not_exists and not step.resuming:
         toimpl.create_index(step.operations, operation)
     else:
-        build_index(step, index, if_not_exists=operation.if_not_exists)
+        build_on_partitions(step, index, table, _named(step, index))
+        _analyze_expressions(step, index)
 
 
 def build_index(step: Step, index: sa.Index, *, if_not_exists: bool | None = None) -> None:
     """Create an index on a live table; if its rows do not allow that, leave nothing behind."""
-    table, name = _table(index), step.name_of(index)
-    if name is None:
-        raise TypeError("an index needs a name")
+    table, name = _table(index), _named(step, index)
     index.dialect_kwargs["postgresql_concurrently"] = True
     with step.unhurried(f"creating index {name}"):
         step.note(f"If this fails, drop index {name} before you try again: it is left invalid.")
-        if step.resuming and _is_there(step, table, name):
-            return
         try:
-            step.operations.impl.create_index(
-                index, **({"if_not_exists": True} if if_not_exists else {})
-            )
+            if not (step.resuming and _is_there(step, table, name)):
+                step.operations.impl.create_index(
+                    index, **({"if_not_exists": True} if if_not_exists else {})
+                )
+            _analyze_expressions(step, index)
         except DBAPIError as error:
             if not error.connection_invalidated:
                 _is_there(step, table, name)
             if isinstance(error, IntegrityError):
                 raise refusal(error) from error
             raise
+
+
+def _analyze_expressions(step: Step, index: sa.Index) -> None:
+    """Have PostgreSQL learn of the values of expressions, which only ANALYZE tells it of."""
+    if not all(isinstance(part, sa.Column) for part in index.expressions):
+        with step.unhurried(f"analyzing {_table(index).name}"):
+            step.execute(f"ANALYZE {step.quoted(_table(index))}")
+
+
+def _named(step: Step, index: sa.Index) -> str:
+    name = step.name_of(index)
+    if name is None:
+        raise TypeError("an index needs a name")
+    return name
 
 
 def drop_index(step: Step, operation: ops.DropIndexOp) -> None:

@@ -14,6 +14,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from alembic_online.explaining import explaining_old_database
 from alembic_online.phases import in_phase
+from alembic_online.postgresql import reason
 from alembic_online.upgrade import sqlite
 from alembic_online.upgrade.directives import OPTION, register
 from alembic_online.upgrade.enums import make_rerunnable
@@ -136,9 +137,19 @@ def _explained(connection: sa.Connection, journal: Journal) -> Iterator[None]:
                 error.add_note(journal.summary())
             raise
         raise CommandError(
-            f"The connection to the database was lost ({error.__cause__ or error}).\n"
+            f"The connection to the database was lost ({_first_said(error)}).\n"
             "Run the command again: it goes on from where it stopped."
         ) from error
+
+
+def _first_said(error: BaseException) -> str:
+    """Return what the database said first: what comes after it is about the lost connection."""
+    first: BaseException = error
+    found: BaseException | None = error
+    while found is not None:
+        first = found if isinstance(found, DBAPIError) else first
+        found = found.__cause__ or found.__context__
+    return reason(first) if isinstance(first, DBAPIError) else str(first)
 
 
 @contextmanager

@@ -41,9 +41,13 @@ class Step:
         """Tell whether this very step was interrupted, so that some of it may be there already."""
         return self.run.journal is not None and self.run.journal.resuming
 
+    def is_new(self, table: sa.Table | sa.TableClause) -> bool:
+        """Tell whether this run has made the table, so that no one else can be using it."""
+        return self.quoted(table) in self.run.created
+
     def is_live(self, table: sa.Table) -> bool:
         """Tell whether others may be using the table, and PostgreSQL can spare them."""
-        if self.quoted(table) in self.run.created:
+        if self.is_new(table):
             return False
         return self.run.journal is None or not postgresql.is_partitioned(self.connection, table)
 

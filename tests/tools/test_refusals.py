@@ -1,0 +1,159 @@
+"""What cannot be written is said in a line, and the work tree stays as it was."""
+
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.servers import copy_repository
+from tools.domain.__main__ import main
+from tools.domain.files import write_all
+from tools.domain.words import pluralize, read_noun
+
+TITLE = "title:str owner:user"
+
+
+@pytest.fixture(scope="module")
+def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return copy_repository(tmp_path_factory.mktemp("copy"))
+
+
+def read_files(folder: Path) -> dict[Path, bytes]:
+    return {
+        path: path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "fields", "message"),
+    [
+        ("", TITLE, 'NAME is missing: make domain NAME=project FIELDS="title:str(255)"'),
+        ("it's", TITLE, "is no name"),
+        ("../users", TITLE, "NAME='../users' is no name"),
+        ("a/b", TITLE, "is no name"),
+        ("café", TITLE, "NAME='caf\\xe9' is no name"),
+        ("two words", TITLE, "is no name"),
+        ("x" * 200, TITLE, "is too long: 24 characters at most"),
+        ("class", TITLE, "NAME='class' is a word of Python"),
+        ("list", TITLE, "NAME='list' is a word of Python"),
+        ("none", TITLE, "NAME='none' is a word of Python"),
+        ("session", TITLE, "is what each service calls something else"),
+        ("projects", TITLE, "give one of them, as in NAME=project"),
+        ("user", TITLE, "there is a domain users already, in app/users"),
+        ("outbox", TITLE, "there is a table outbox already"),
+        ("server", TITLE, "tests/servers.py is there already"),
+        ("page", TITLE, "there is a class PagePublic already"),
+        ("text", "title:text", "app/texts/models.py would have Text twice"),
+        ("project", "", "FIELDS has nothing to say about a project"),
+        ("project", "owner:user", "FIELDS has nothing to say about a project"),
+        ("project", "title", "'title' is no field"),
+        ("project", "title:str:uniqe", "'title:str:uniqe' is no field"),
+        ("project", "title:str title:int", "FIELDS has title twice"),
+        ("project", 'title:str="x', "FIELDS has a quote that nothing closes"),
+        ("project", "Title:str", "'Title' is no name of a field"),
+        ("project", "título:str", "'t\\xedtulo' is no name of a field"),
+        ("project", "id:uuid", "id is a field that a project has by itself"),
+        ("project", "created_at:datetime", "created_at is a field that a project has by itself"),
+        ("project", "from:date", "from is a word of Python"),
+        ("project", "date:date", "date is a word of Python"),
+        ("project", "metadata:json", "metadata is what a model's own attribute is called"),
+        ("project", "model_name:str", "model_name is what a model's own attribute is called"),
+        ("project", f"{'x' * 60}:str", "PostgreSQL would cut off uq_project_xxx"),
+        ("project", "title:string", "title: there is no type and no table string; types are str,"),
+        ("project", "title:str(0)", "title: "),
+        ("project", "title:str(a)", "title: str(a) needs numbers"),
+        ("project", "done:bool(1)", "done: bool takes no arguments"),
+        ("project", "price:decimal(2,3)", "price: "),
+        ("project", "price:decimal(40,2)", "price: "),
+        ("project", "price:decimal(4,2)=100", "price: the default is no decimal(4,2)"),
+        ("project", "state:enum", "state: enum(a,b) has words"),
+        ("project", "state:enum(a,a)", "state: enum has a member twice"),
+        ("project", "state:enum(a,b)=c", "state: the default is not one of a, b"),
+        ("project", "done:bool=maybe", "done: the default is true or false"),
+        ("project", "size:int=many", "size: the default is no whole number"),
+        ("project", "due:date=2026-02-30", "due: the default is like 2026-01-31"),
+        ("project", "due_at:date", "due_at: what ends in _at is of the type datetime"),
+        ("project", "title:str(3)=long", "title: the default is longer than 3 characters"),
+        ("project", "meta:json=[1]", "meta: the default is an object"),
+        ("project", "done:bool:unique", "done: there are too few values"),
+        ("project", "notes:text:index", "notes: text without a length"),
+        ("project", "title:str category:category", "category: there is no type and no table"),
+        ("project", "title:str limit:rate_limit", "limit: there is no type and no table"),
+        ("project", "title:str parent:project", "is optional: parent:project?"),
+        ("project", "title:str reviewer:user:unique", "a unique reference is optional"),
+        ("project", "title:str reviewer:user=1", "a reference has no default"),
+        ("project", "title:str owner:user?", "the owner is a user, and nothing else: owner:user"),
+    ],
+)
+def test_what_cannot_be_written_is_said_in_a_line(
+    copy: Path, name: str, fields: str, message: str
+) -> None:
+    before = read_files(copy)
+    with pytest.raises(SystemExit) as exit_:
+        main(name, fields, root=copy)
+    said = str(exit_.value.code)
+    assert said.startswith("make domain: ")
+    assert message in said
+    assert "\n" not in said
+    assert read_files(copy) == before
+
+
+def test_domain_that_was_written_is_not_written_again(copy: Path) -> None:
+    (copy / "app" / "projects").mkdir()
+    with pytest.raises(SystemExit, match="app/projects is there already"):
+        main("project", TITLE, root=copy)
+    (copy / "app" / "projects").rmdir()
+
+
+def test_file_without_its_place_is_named(copy: Path) -> None:
+    main_py = copy / "app" / "main.py"
+    text = main_py.read_text()
+    main_py.write_text(text.replace("for router in", "for each in"))
+    before = read_files(copy)
+    with pytest.raises(SystemExit, match=r"app/main.py has no `for router in \(...\)` any more"):
+        main("project", TITLE, root=copy)
+    assert read_files(copy) == before
+    main_py.write_text(text)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_interruption_leaves_all_as_it_was(tmp_path: Path, number: signal.Signals) -> None:
+    (tmp_path / "old.py").write_text("old")
+
+    def files() -> Iterator[tuple[Path, str]]:
+        yield Path("new/deep/one.py"), "new"
+        yield Path("old.py"), "new"
+        assert (tmp_path / "old.py").read_text() == "new"
+        signal.raise_signal(number)
+        yield Path("never.py"), "new"
+
+    with pytest.raises((KeyboardInterrupt, SystemExit)):
+        write_all(tmp_path, files())
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"old.py": "old"}
+
+
+@pytest.mark.parametrize(
+    ("one", "many"),
+    [
+        ("project", "projects"),
+        ("category", "categories"),
+        ("day", "days"),
+        ("box", "boxes"),
+        ("address", "addresses"),
+        ("branch", "branches"),
+        ("news", "news"),
+        ("blog_post", "blog_posts"),
+        ("contact_person", "contact_people"),
+    ],
+)
+def test_plurals(one: str, many: str) -> None:
+    assert pluralize(one) == many
+
+
+def test_plural_can_be_given_and_a_name_be_that_of_the_class() -> None:
+    noun = read_noun("BlogHoof", "BlogHooves")
+    assert (noun.one, noun.many, noun.class_name) == ("blog_hoof", "blog_hooves", "BlogHoof")
+    assert (noun.path, noun.a) == ("blog-hooves", "a blog hoof")
