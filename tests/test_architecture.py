@@ -27,7 +27,7 @@ LAYERS = ("router", "dependencies", "service", "schemas", "models")
 ROUTERS = ("router", "pages", "authorization")
 WEB_FRAMEWORKS = {"fastapi", "starlette", "uvicorn"}
 FREE_OF_THE_WEB = (
-    *("service", "models", "schemas", "pagination", "login", "recovery"),
+    *("service", "sessions", "models", "schemas", "pagination", "login", "recovery"),
     *("passwords", "password_policy", "rate_limit", "purge", "letters", "worker"),
 )
 

@@ -20,7 +20,8 @@ from app.auth.rate_limit import (
     find_mailbox,
 )
 from app.auth.schemas import LoginForm, SignUp
-from app.auth.service import Client, Login, RecentLoginRequired, authenticate
+from app.auth.service import RecentLoginRequired, authenticate
+from app.auth.sessions import Client, Login
 from app.users.models import User
 from app.web.errors import Forbidden, Unauthenticated
 from app.web.session import SessionDep, get_database

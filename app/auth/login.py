@@ -25,7 +25,8 @@ from app.auth.rate_limit import (
     give_back,
 )
 from app.auth.schemas import LoginForm, TokenPublic
-from app.auth.service import Client, lock_user, start_session_unless
+from app.auth.service import lock_user
+from app.auth.sessions import Client, start_session_unless
 from app.database.transactions import release_connection
 from app.mail import service as mail
 from app.users.models import User

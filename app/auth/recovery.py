@@ -23,7 +23,7 @@ from app.auth.rate_limit import (
     find_mailbox,
 )
 from app.auth.schemas import EmailChange, EmailConfirmation, PasswordReset, PasswordResetRequest
-from app.auth.service import Client, InvalidToken, Login, end_all_sessions, lock_session
+from app.auth.sessions import Client, InvalidToken, Login, end_all_sessions, lock_session
 from app.database.errors import violates
 from app.database.transactions import release_connection
 from app.mail import service as mail

@@ -14,7 +14,7 @@ from structlog.contextvars import bind_contextvars
 from app.auth.login import remember_device
 from app.auth.rate_limit import PER_NETWORK, RateLimits, give_back
 from app.auth.schemas import TokenPublic
-from app.auth.service import Client, start_session
+from app.auth.sessions import Client, start_session
 from app.passkeys.ceremonies import (
     Credential,
     InvalidResponse,

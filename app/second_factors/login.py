@@ -15,7 +15,7 @@ from structlog.contextvars import bind_contextvars
 from app.auth.login import remember_device, signed_in_from
 from app.auth.rate_limit import PER_NETWORK, RateLimits, Use, find_network, give_back
 from app.auth.schemas import TokenPublic
-from app.auth.service import Client, start_session
+from app.auth.sessions import Client, start_session
 from app.database.transactions import release_connection
 from app.mail import service as mail
 from app.second_factors.codes import (
