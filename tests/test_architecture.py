@@ -28,7 +28,7 @@ ROUTERS = ("router", "pages", "authorization")
 WEB_FRAMEWORKS = {"fastapi", "starlette", "uvicorn"}
 FREE_OF_THE_WEB = (
     *("service", "sessions", "models", "schemas", "pagination", "login", "recovery"),
-    *("passwords", "password_policy", "rate_limit", "purge", "letters", "worker"),
+    *("passwords", "password_policy", "limits", "rate_limit", "purge", "letters", "worker"),
 )
 
 

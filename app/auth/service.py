@@ -12,10 +12,11 @@ from sqlalchemy import func, update
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from app.auth.limits import PASSWORD_CHECKS
 from app.auth.lookup import IS_USE_DUE, find_login
 from app.auth.models import LoginSession
 from app.auth.passwords import PasswordHasher
-from app.auth.rate_limit import PASSWORD_CHECKS, RateLimits, give_back
+from app.auth.rate_limit import RateLimits, give_back
 from app.auth.schemas import PasswordChange, SignUp
 from app.auth.sessions import (
     InvalidToken,

@@ -15,8 +15,8 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from sqlmodel.sql.expression import SelectOfScalar
 from structlog.contextvars import bind_contextvars
 
+from app.auth.limits import find_network
 from app.auth.models import LoginSession, is_in_use, is_live
-from app.auth.rate_limit import find_network
 from app.auth.schemas import LoginSessionPublic, TokenPublic
 from app.mail import service as mail
 from app.users import service as users
