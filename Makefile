@@ -120,6 +120,7 @@ client-check: setup ## Try that client in Node and in a browser; skips where the
 mine: setup ## Make this clone your own project: make mine NAME="Acme Notes" WITHOUT="items pages"
 	@.venv/bin/python -m template mine --name "$(if $(findstring command,$(origin NAME)),$$NAME)" \
 		--slug "$$SLUG" --without "$$WITHOUT" $(if $(YES),--yes)
+	@.venv/bin/python -m pip uninstall --quiet --yes user-service
 	@$(PIP) --quiet --no-deps --no-build-isolation --editable . && touch .venv/ready
 
 mine-check: setup ## Try that with each feature left out, and what follows; takes an hour

@@ -37,12 +37,13 @@ from app.parts import (
 from app.settings import Settings, read_settings
 from app.users.router import me as me_router
 from app.users.router import router as users_router
+from app.web.answers import install_error_handlers
 from app.web.docs import router as docs_router
 from app.web.health import router as health_router
 from app.web.middleware import BodyLimit, HeadAsGet, OneHost, ResponseHeaders
 from app.web.openapi import DocumentedAPI
 from app.web.pages.rendering import Pages
-from app.web.problems import install_error_handlers, problem_response
+from app.web.problems import problem_response
 from app.web.protocol import Watched
 from app.web.router import ServiceRoute
 from app.web.session import SessionLifetime
@@ -83,8 +84,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     for router in (me_router, items_router, users_router, auth_router, *FEATURES):
         app.include_router(router, prefix=API)
     app.include_router(health_router)
-    app.include_router(auth_pages)
-    for pages in PAGES:
+    for pages in (auth_pages, *PAGES):
         app.include_router(pages)
     if settings.serves_docs:
         app.include_router(docs_router)

@@ -12,7 +12,8 @@ from app.auth.models import LoginSession, RateLimit
 from app.auth.password_policy import PasswordPolicy
 from app.auth.passwords import PasswordHasher
 from app.auth.schemas import SignUp
-from app.auth.service import Client, sign_up, start_session
+from app.auth.service import sign_up
+from app.auth.sessions import Client, start_session
 from app.mail.models import EmailToken
 from app.mail.service import Proof, mint_token
 from app.users.models import User, UserBase

@@ -28,8 +28,8 @@ LAYERS = ("router", "dependencies", "service", "schemas", "models")
 ROUTERS = ("router", "pages", "authorization")
 WEB_FRAMEWORKS = {"fastapi", "starlette", "uvicorn"}
 FREE_OF_THE_WEB = (
-    *("service", "models", "schemas", "pagination", "login", "recovery"),
-    *("passwords", "password_policy", "rate_limit", "purge", "letters", "worker"),
+    *("service", "sessions", "models", "schemas", "pagination", "login", "recovery"),
+    *("passwords", "password_policy", "limits", "rate_limit", "purge", "letters", "worker"),
 )
 
 

@@ -10,17 +10,13 @@ from fastapi.security import OAuth2PasswordBearer
 from structlog.contextvars import bind_contextvars
 
 from app.auth.gate import Gate
+from app.auth.limits import MAIL_TOKENS_PER_NETWORK, PER_NETWORK, SIGN_UPS_PER_MAILBOX, find_mailbox
 from app.auth.login import Attempt
 from app.auth.passwords import PasswordHasher
-from app.auth.rate_limit import (
-    MAIL_TOKENS_PER_NETWORK,
-    PER_NETWORK,
-    SIGN_UPS_PER_MAILBOX,
-    RateLimits,
-    find_mailbox,
-)
+from app.auth.rate_limit import RateLimits
 from app.auth.schemas import LoginForm, SignUp
-from app.auth.service import Client, Login, RecentLoginRequired, authenticate
+from app.auth.service import RecentLoginRequired, authenticate
+from app.auth.sessions import Client, Login
 from app.users.models import User
 from app.web.errors import Forbidden, Unauthenticated
 from app.web.session import SessionDep, get_database

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from sqlalchemy import ColumnElement, false
 
 from app.auth.rate_limit import RateLimits
-from app.auth.service import Client, Login
+from app.auth.sessions import Client, Login
 from app.web.errors import Forbidden
 
 

@@ -13,19 +13,13 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from structlog.contextvars import bind_contextvars
 
 from app.auth.gate import Gate, Verified
+from app.auth.limits import PER_ACCOUNT, PER_ACCOUNT_AND_NETWORK, PER_NETWORK, Use, find_network
 from app.auth.models import KnownDevice, LoginSession, is_live
 from app.auth.passwords import PasswordHasher
-from app.auth.rate_limit import (
-    PER_ACCOUNT,
-    PER_ACCOUNT_AND_NETWORK,
-    PER_NETWORK,
-    RateLimits,
-    Use,
-    find_network,
-    give_back,
-)
+from app.auth.rate_limit import RateLimits, give_back
 from app.auth.schemas import LoginForm, TokenPublic
-from app.auth.service import Client, lock_user, start_session_unless
+from app.auth.service import lock_user
+from app.auth.sessions import Client, start_session_unless
 from app.database.transactions import release_connection
 from app.mail import service as mail
 from app.users.models import User

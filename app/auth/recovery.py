@@ -14,17 +14,11 @@ from sqlmodel import col
 from sqlmodel.ext.asyncio.session import AsyncSession
 from structlog.contextvars import bind_contextvars
 
+from app.auth.limits import ADDRESS_CHANGES, LINKS_PER_MAILBOX, PER_NETWORK, Use, find_mailbox
 from app.auth.passwords import PasswordHasher
-from app.auth.rate_limit import (
-    ADDRESS_CHANGES,
-    LINKS_PER_MAILBOX,
-    PER_NETWORK,
-    RateLimits,
-    Use,
-    find_mailbox,
-)
+from app.auth.rate_limit import RateLimits
 from app.auth.schemas import EmailChange, EmailConfirmation, PasswordReset, PasswordResetRequest
-from app.auth.service import Client, InvalidToken, Login, end_all_sessions, lock_session
+from app.auth.sessions import Client, InvalidToken, Login, end_all_sessions, lock_session
 from app.database.errors import violates
 from app.database.transactions import release_connection
 from app.mail import service as mail

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from fastapi import Depends, Response, status
 
 from app.auth import login as signing_in
-from app.auth import recovery, service
+from app.auth import recovery, service, sessions
 from app.auth.dependencies import (
     AnyLogin,
     AttemptDep,
@@ -33,11 +33,8 @@ from app.auth.schemas import (
     PasswordResetRequest,
     TokenPublic,
 )
-from app.auth.service import (
-    IncorrectPassword,
-    RecentLoginRequired,
-    SessionNotFound,
-)
+from app.auth.service import IncorrectPassword, RecentLoginRequired
+from app.auth.sessions import SessionNotFound
 from app.mail.service import InvalidToken as InvalidMailToken
 from app.users.models import User
 from app.users.schemas import UserPublic
@@ -80,19 +77,19 @@ async def log_in(
 @router.post("/auth/logout", status_code=status.HTTP_204_NO_CONTENT)
 async def log_out(session: SessionDep, login: AnyLogin) -> None:
     """End the login session of this access token."""
-    await service.log_out(session, login)
+    await sessions.log_out(session, login)
 
 
 @router.get("/auth/sessions")
 async def list_sessions(session: SessionDep, login: CurrentLogin) -> Sequence[LoginSessionPublic]:
     """List the devices that are signed in, the one used last first."""
-    return await service.list_sessions(session, login)
+    return await sessions.list_sessions(session, login)
 
 
 @router.delete("/auth/sessions", status_code=status.HTTP_204_NO_CONTENT)
 async def end_other_sessions(session: SessionDep, login: CurrentLogin) -> None:
     """Sign out all other devices."""
-    await service.end_other_sessions(session, login)
+    await sessions.end_other_sessions(session, login)
 
 
 @router.delete(
@@ -102,7 +99,7 @@ async def end_other_sessions(session: SessionDep, login: CurrentLogin) -> None:
 )
 async def end_session(session: SessionDep, login: CurrentLogin, session_id: uuid.UUID) -> None:
     """Sign out one device."""
-    await service.end_session(session, login, session_id)
+    await sessions.end_session(session, login, session_id)
 
 
 @router.put(

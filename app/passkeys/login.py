@@ -11,10 +11,11 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 from structlog.contextvars import bind_contextvars
 
+from app.auth.limits import PER_NETWORK
 from app.auth.login import remember_device
-from app.auth.rate_limit import PER_NETWORK, RateLimits, give_back
+from app.auth.rate_limit import RateLimits, give_back
 from app.auth.schemas import TokenPublic
-from app.auth.service import Client, start_session
+from app.auth.sessions import Client, start_session
 from app.passkeys.ceremonies import (
     Credential,
     InvalidResponse,

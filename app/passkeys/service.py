@@ -12,7 +12,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from app.auth.service import Login
+from app.auth.sessions import Login
 from app.database.errors import violates
 from app.passkeys.ceremonies import Credential, InvalidResponse, RelyingParty, read_challenge
 from app.passkeys.factor import list_credential_ids

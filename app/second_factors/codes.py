@@ -17,7 +17,7 @@ from sqlalchemy import Numeric, cast, delete, func, insert, update
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from app.auth.rate_limit import Limit
+from app.auth.limits import Limit
 from app.second_factors.keys import Keys, Unreadable
 from app.second_factors.models import RecoveryCode, Totp
 from app.web.errors import Unauthenticated

@@ -13,8 +13,9 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from app.auth import gate as core
 from app.auth.gate import SecondFactorRequired, Verified
-from app.auth.rate_limit import Limit, RateLimits
-from app.auth.service import Client, Login
+from app.auth.limits import Limit
+from app.auth.rate_limit import RateLimits
+from app.auth.sessions import Client, Login
 from app.second_factors.keys import Keys
 from app.second_factors.models import LoginChallenge, RecoveryCode, Totp
 from app.users.models import User

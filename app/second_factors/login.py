@@ -12,10 +12,11 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from sqlmodel.sql.expression import Select
 from structlog.contextvars import bind_contextvars
 
+from app.auth.limits import PER_NETWORK, Use, find_network
 from app.auth.login import remember_device, signed_in_from
-from app.auth.rate_limit import PER_NETWORK, RateLimits, Use, find_network, give_back
+from app.auth.rate_limit import RateLimits, give_back
 from app.auth.schemas import TokenPublic
-from app.auth.service import Client, start_session
+from app.auth.sessions import Client, start_session
 from app.database.transactions import release_connection
 from app.mail import service as mail
 from app.second_factors.codes import (

@@ -13,7 +13,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from structlog.contextvars import bind_contextvars
 
 from app.auth.recovery import redeem
-from app.auth.service import end_all_sessions
+from app.auth.sessions import end_all_sessions
 from app.mail import service as mail
 from app.mail.letters import Letter, Payload, Writer, find_active_user
 from app.second_factors.gate import NoSecondFactor, SecondFactors

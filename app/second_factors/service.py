@@ -16,9 +16,10 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 from structlog.contextvars import bind_contextvars
 
+from app.auth.limits import Limit
 from app.auth.models import LoginSession
-from app.auth.rate_limit import Limit, RateLimits, give_back
-from app.auth.service import InvalidToken, Login, end_other_sessions, lock_session
+from app.auth.rate_limit import RateLimits, give_back
+from app.auth.sessions import InvalidToken, Login, end_other_sessions, lock_session
 from app.mail import service as mail
 from app.second_factors.codes import (
     count_recovery_codes,

@@ -23,7 +23,7 @@ EMAIL_IS_ASCII: Final = (
 # that autogenerate finds the same.
 SEARCHED: Final[ColumnElement[Any]] = literal_column(
     "to_tsvector('simple'::regconfig, translate((email::text || ' '::text)"
-    " || COALESCE(full_name, ''::character varying)::text, '@._+-/'::text, '      '::text))"
+    " || COALESCE(full_name, ''::character varying)::text, '@._+-/<>&'::text, '         '::text))"
 )
 
 

@@ -15,6 +15,7 @@ from app.auth.dependencies import (
     get_superuser,
 )
 from app.auth.service import RecentLoginRequired
+from app.auth.sessions import end_all_sessions
 from app.users import service
 from app.users.models import User
 from app.users.schemas import UserCreate, UserPage, UserPublic, UserUpdate, UserUpdateMe
@@ -113,7 +114,7 @@ async def delete_user(session: SessionDep, user_id: uuid.UUID) -> None:
 )
 async def end_user_sessions(session: SessionDep, user_id: uuid.UUID) -> None:
     """Sign a user out everywhere."""
-    await auth.end_all_sessions(session, user_id)
+    await end_all_sessions(session, user_id)
 
 
 @router.post(

@@ -11,7 +11,7 @@ from starlette.middleware.body_limit import MAX_BODY_SIZE_SCOPE_KEY
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.web.problems import answer_http_error
+from app.web.answers import answer_http_error
 
 _HOST = re.compile(rb"[\w.~!$&'()*+,;=%:\[\]-]*")  # RFC 9110, section 7.2
 _READ_AFTERWARDS: Final = ("route", "endpoint", "path_params", "problem")

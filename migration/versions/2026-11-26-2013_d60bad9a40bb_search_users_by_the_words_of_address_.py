@@ -24,8 +24,8 @@ def upgrade() -> None:
         [
             sa.literal_column(
                 "to_tsvector('simple'::regconfig, translate((email::text || ' '::text)"
-                " || COALESCE(full_name, ''::character varying)::text, '@._+-/'::text,"
-                " '      '::text))"
+                " || COALESCE(full_name, ''::character varying)::text, '@._+-/<>&'::text,"
+                " '         '::text))"
             )
         ],
         unique=False,

@@ -8,16 +8,9 @@ from sqlalchemy import URL, func
 from sqlmodel import select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from app.auth.limits import Limit, Use, find_mailbox, find_network
 from app.auth.models import RateLimit
-from app.auth.rate_limit import (
-    Limit,
-    RateLimits,
-    TooManyRequests,
-    Use,
-    find_mailbox,
-    find_network,
-    give_back,
-)
+from app.auth.rate_limit import RateLimits, TooManyRequests, give_back
 from app.database.errors import OutcomeUnknown
 from app.database.transactions import Database
 from tests.factories import let_time_pass

@@ -2,7 +2,8 @@ import pytest
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from app.auth.models import LoginSession
-from app.auth.service import InvalidToken, authenticate
+from app.auth.service import authenticate
+from app.auth.sessions import InvalidToken
 from app.database.transactions import Database
 from app.users.models import User
 from tests.factories import make_token

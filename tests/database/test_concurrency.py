@@ -16,8 +16,9 @@ from sqlmodel import col, func, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 from uvicorn import Config, Server
 
+from app.auth.limits import PER_NETWORK
 from app.auth.models import LoginSession, RateLimit
-from app.auth.rate_limit import PER_NETWORK, RateLimits
+from app.auth.rate_limit import RateLimits
 from app.auth.schemas import SignUp
 from app.auth.service import sign_up
 from app.mail.models import Outbox

@@ -40,13 +40,13 @@ def test_log_drift_leaves_alone_what_has_no_model(
         connection.execute("ALTER TABLE item ADD legacy_code int")
     caplog.clear()
     log_drift()
-    (message,) = caplog.messages
+    (message,) = [each.getMessage() for each in caplog.records if each.name == "uvicorn.error"]
     assert "(remove column item.legacy_code): write a revision" in message
     ini = tmp_path / "alembic.ini"
     ini.write_text("[alembic]\nunmanaged = item.legacy_*\n")
     caplog.clear()
     log_drift(ini)
-    assert caplog.messages == []
+    assert "uvicorn.error" not in {each.name for each in caplog.records}
 
 
 def test_log_drift_says_that_the_database_is_behind(caplog: pytest.LogCaptureFixture) -> None:

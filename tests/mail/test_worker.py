@@ -172,7 +172,7 @@ async def test_mail_that_cannot_be_written_stops_no_other(
     await worker.deliver_due()
     assert [message["To"] for message in smtp.messages] == [user.email]
     failed = await session.exec(select(Outbox.last_error).where(col(Outbox.sent_at).is_(None)))
-    assert sorted(map(str, failed)) == ["KeyError", "ValueError"]
+    assert sorted(map(str, failed)) == ["TemplateNotFound", "ValueError"]
 
 
 async def test_mail_of_a_killed_worker_is_sent_by_another_after_the_lease(

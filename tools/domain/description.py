@@ -26,6 +26,7 @@ def describe(definition: Definition) -> dict[str, Any]:
         "words": noun.words,
         "a": noun.a,
         "owned": owned,
+        "joined_by": definition.joined_by,
         "fields": fields,
         "enums": [field for field in fields if field.kind.members],
         "references": [field for field in fields if field.target],

@@ -32,8 +32,35 @@ def add_import(text: str, statement: str) -> str:
     last = max(
         each.end_lineno or 0 for each in body if isinstance(each, ast.Import | ast.ImportFrom)
     )
-    lines = text.splitlines(keepends=True)
-    return "".join([*lines[:last], f"{statement}\n", *lines[last:]])
+    return _insert(text, last, f"{statement}\n")
+
+
+def add_checked_import(text: str, statement: str) -> str:
+    """Put an import where only the type checker sees it: the other module imports this one."""
+    text = add_import(text, "from typing import TYPE_CHECKING")
+    body = ast.parse(text).body
+    blocks = [each for each in body if isinstance(each, ast.If)]
+    found = [each for each in blocks if ast.unparse(each.test) == "TYPE_CHECKING"]
+    if found:
+        return _insert(text, found[0].end_lineno or 0, f"    {statement}\n")
+    last = max(
+        each.end_lineno or 0 for each in body if isinstance(each, ast.Import | ast.ImportFrom)
+    )
+    return _insert(text, last, f"\nif TYPE_CHECKING:\n    {statement}\n")
+
+
+def append_to_class(text: str, path: Path, name: str, line: str) -> str:
+    """Add a line to the end of a class."""
+    for node in ast.parse(text).body:
+        if isinstance(node, ast.ClassDef) and node.name == name:
+            return _insert(text, node.end_lineno or 0, f"    {line}\n")
+    raise _not_found(path, f"class {name}")
+
+
+def _insert(text: str, after: int, lines: str) -> str:
+    """Put lines behind the line of this number."""
+    before = text.splitlines(keepends=True)
+    return "".join([*before[:after], lines, *before[after:]])
 
 
 def _append(text: str, collection: ast.expr, entries: list[str]) -> str:

@@ -73,6 +73,14 @@ class Definition:
         return [field for field in self.fields if field.kind.is_text]
 
     @property
+    def joined_by(self) -> str:
+        """What both ends of the owner's relationship add, where another field is a user too."""
+        if not any(field.target and field.target.table == "user" for field in self.fields):
+            return ""
+        columns = f'"{self.noun.class_name}.owner_id"'
+        return f', sa_relationship_kwargs={{"foreign_keys": {columns}}}'
+
+    @property
     def checked(self) -> list[Field]:
         """The references to what users own, of which each may have some only."""
         return [

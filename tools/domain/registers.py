@@ -10,12 +10,19 @@ from sqlmodel import SQLModel
 
 from app.database.diagram import draw_schema
 from tools.domain.code import write_unique, write_value
-from tools.domain.editing import add_import, append_to_dictionary, append_to_loop
+from tools.domain.editing import (
+    add_checked_import,
+    add_import,
+    append_to_class,
+    append_to_dictionary,
+    append_to_loop,
+)
 from tools.domain.fields import Definition, Field
 from tools.domain.rendering import tidy
 from tools.domain.words import UsageError
 
 MAIN = Path("app/main.py")
+USERS = Path("app/users/models.py")
 MATRIX = Path("tests/auth/test_authorization.py")
 STATEMENTS = Path("tests/database/test_statements.py")
 PROMISES = Path("tests/web/test_property_based.py")
@@ -27,6 +34,7 @@ def edit(root: Path, definition: Definition, models: str) -> dict[Path, str]:
     """Return the files that have a line for each domain, with those of the new one."""
     edits: dict[Path, Callable[[str, Definition], str]] = {
         MAIN: _include_router,
+        USERS: _relate_owner,
         MATRIX: _add_decisions,
         STATEMENTS: _count_statements,
         PROMISES: _allow_refusals,
@@ -43,6 +51,21 @@ def _include_router(text: str, definition: Definition) -> str:
     many = definition.noun.many
     text = append_to_loop(text, MAIN, "router", f"{many}_router")
     return add_import(text, f"from app.{many}.router import router as {many}_router")
+
+
+def _relate_owner(text: str, definition: Definition) -> str:
+    """Let `user.projects` be the owner's; the database deletes them with the user."""
+    if not definition.is_owned:
+        return text
+    noun = definition.noun
+    name = noun.class_name
+    text = add_checked_import(text, f"from app.{noun.many}.models import {name}")
+    text = add_import(text, "from sqlmodel import Relationship")
+    ends = (
+        f'back_populates="owner", cascade_delete=True, passive_deletes=True{definition.joined_by}'
+    )
+    line = f'{noun.many}: list["{name}"] = Relationship({ends})'
+    return append_to_class(text, USERS, "User", line)
 
 
 def _add_decisions(text: str, definition: Definition) -> str:

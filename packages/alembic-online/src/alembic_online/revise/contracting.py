@@ -11,13 +11,13 @@ from alembic.util import CommandError
 from alembic_online.phases import CONTRACT, EXPAND
 from alembic_online.revise import bridges  # noqa: F401  # teaches Alembic to write them
 from alembic_online.revise.answers import Answers
+from alembic_online.revise.candidates import Rename
 from alembic_online.revise.completing import complete
 from alembic_online.revise.dependents import review_dependents
 from alembic_online.revise.expanding import Expanding, put_in_place
 from alembic_online.revise.expansions import expansion_of, pairs_of
 from alembic_online.revise.operations import BridgedTable, Remark
 from alembic_online.revise.plan import plan_of
-from alembic_online.revise.renames import Rename
 from alembic_online.revise.splitting import split_off
 from alembic_online.revise.walking import label, table_of
 from alembic_online.upgrade.bridges import BridgeTableOp, DropTableBridgeOp

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import NamedTuple
 
 import sqlalchemy as sa
 from alembic.autogenerate import produce_migrations
@@ -13,13 +12,9 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql.compiler import IdentifierPreparer
 
 from alembic_online.revise.answers import Answers
+from alembic_online.revise.candidates import Candidate, Rename, columns, enums, tables
 from alembic_online.revise.counting import connection_of
-from alembic_online.revise.enum_renames import (
-    RenameMember,
-    RenameType,
-    gone_and_new_members,
-    gone_and_new_types,
-)
+from alembic_online.revise.enum_renames import RenameMember, RenameType
 from alembic_online.revise.followers import renamed_followers
 from alembic_online.revise.operations import (
     BridgedTable,
@@ -28,8 +23,6 @@ from alembic_online.revise.operations import (
     RenameTable,
 )
 from alembic_online.revise.walking import label
-
-Rename = RenameColumn | RenameTable | RenameType | RenameMember
 
 
 def with_renames(
@@ -64,8 +57,8 @@ def remark(rename: Rename) -> str:
 def _next_rename(
     context: MigrationContext, upgrade: ops.UpgradeOps, answers: Answers
 ) -> Rename | None:
-    found = [*_tables(upgrade), *_enums(context, upgrade)]
-    found += _without_expanded(list(_columns(context, upgrade)), answers)
+    found = [*tables(upgrade), *enums(context, upgrade)]
+    found += _without_expanded(list(columns(context, upgrade)), answers)
     candidates = sorted(found, key=lambda candidate: candidate[:2])
     for candidate in candidates:
         rename = candidate.rename
@@ -81,58 +74,6 @@ def _next_rename(
     return None
 
 
-class Candidate(NamedTuple):
-    """Something that is gone, and something new that it may have become."""
-
-    old: str
-    new: str
-    name: str  # the last part of `new`
-    rename: Rename
-    looks_alike: bool
-    in_python: str  # how the model can keep the old name in the database
-
-
-def _tables(upgrade: ops.UpgradeOps) -> Iterator[Candidate]:
-    for gone in upgrade.ops:
-        for new in upgrade.ops:
-            if (
-                isinstance(gone, ops.DropTableOp)
-                and isinstance(new, ops.CreateTableOp)
-                and gone.schema == new.schema
-            ):
-                before = {column.name for column in gone.to_table().columns}
-                after = {column.name for column in new.to_table().columns}
-                rename = RenameTable(gone.table_name, new.table_name, schema=gone.schema)
-                yield Candidate(
-                    label(gone.schema, gone.table_name),
-                    label(new.schema, new.table_name),
-                    new.table_name,
-                    rename,
-                    2 * len(before & after) > max(len(before), len(after)),
-                    f'__tablename__ = "{gone.table_name}"',
-                )
-
-
-def _columns(context: MigrationContext, upgrade: ops.UpgradeOps) -> Iterator[Candidate]:
-    for table in upgrade.ops:
-        changes = table.ops if isinstance(table, ops.ModifyTableOps) else []
-        for gone in changes:
-            for new in changes:
-                if isinstance(gone, ops.DropColumnOp) and isinstance(new, ops.AddColumnOp):
-                    old, name = gone.column_name, new.column.name
-                    rename = RenameColumn(
-                        gone.table_name, old, modify_name=name, schema=gone.schema
-                    )
-                    yield Candidate(
-                        label(gone.schema, gone.table_name, old),
-                        label(gone.schema, gone.table_name, name),
-                        name,
-                        rename,
-                        not context.impl.compare_type(gone.to_column(), new.column),
-                        f'{new.column.key}: ... = Field(sa_column_kwargs={{"name": "{old}"}})',
-                    )
-
-
 def _is_expanded(candidate: Candidate, answers: Answers) -> bool:
     rename = candidate.rename
     column = rename.column_name if isinstance(rename, RenameColumn) else candidate.old
@@ -144,18 +85,6 @@ def _without_expanded(candidates: list[Candidate], answers: Answers) -> list[Can
     expanded = [candidate for candidate in candidates if _is_expanded(candidate, answers)]
     ends = {end for candidate in expanded for end in (candidate.old, candidate.new)}
     return [candidate for candidate in candidates if not {candidate.old, candidate.new} & ends]
-
-
-def _enums(context: MigrationContext, upgrade: ops.UpgradeOps) -> Iterator[Candidate]:
-    for type_, looks_alike in gone_and_new_types(context, upgrade):
-        old, name = type_.names
-        new, in_python = label(type_.type_schema, name), f'sa.Enum(..., name="{type_.old}")'
-        yield Candidate(old, new, name, type_, looks_alike, in_python)
-    for member, looks_alike in gone_and_new_members(context, upgrade):
-        old, name = member.names
-        new = label(member.type_schema, member.type_name, name)
-        in_python = f"{member.old} = ...; {name} = {member.old}  # two names of one member"
-        yield Candidate(old, new, name, member, looks_alike, in_python)
 
 
 def _compared_after(context: MigrationContext, renames: list[Rename]) -> ops.UpgradeOps:

@@ -16,6 +16,7 @@ from alembic.util import CommandError
 from alembic_online.revise import uncompared, unmanaged
 from alembic_online.revise.answers import Answers
 from alembic_online.revise.by_hand import refuse_by_hand
+from alembic_online.revise.candidates import Rename
 from alembic_online.revise.completing import complete
 from alembic_online.revise.contracting import Contraction
 from alembic_online.revise.enums import types_created
@@ -25,7 +26,7 @@ from alembic_online.revise.operations import Remark
 from alembic_online.revise.ordering import settle_order
 from alembic_online.revise.origins import files_of, matching
 from alembic_online.revise.plan import plan_of
-from alembic_online.revise.renames import Rename, done, remark, with_renames
+from alembic_online.revise.renames import done, remark, with_renames
 from alembic_online.revise.risks import review_risks
 from alembic_online.revise.using import settle_using
 from alembic_online.revise.walking import each

@@ -13,7 +13,8 @@ from sqlalchemy.exc import DBAPIError
 
 from alembic_online import postgresql
 from alembic_online.upgrade.backfill import BackfillOp, update_at_once
-from alembic_online.upgrade.journal import Journal, Progress
+from alembic_online.upgrade.interruption import Progress
+from alembic_online.upgrade.journal import Journal
 from alembic_online.upgrade.keys import Key, find_key
 from alembic_online.upgrade.pace import LOCKED_SECONDS, Pace
 from alembic_online.upgrade.patience import Patience, is_busy

@@ -35,13 +35,13 @@ def build_index(step: Step, index: sa.Index, *, if_not_exists: bool | None = Non
                 step.operations.impl.create_index(
                     index, **({"if_not_exists": True} if if_not_exists else {})
                 )
-            _analyze_expressions(step, index)
         except DBAPIError as error:
             if not error.connection_invalidated:
                 _is_there(step, table, name)
             if isinstance(error, IntegrityError):
                 raise refusal(error) from error
             raise
+    _analyze_expressions(step, index)
 
 
 def _analyze_expressions(step: Step, index: sa.Index) -> None:

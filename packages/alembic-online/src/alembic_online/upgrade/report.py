@@ -6,7 +6,7 @@ import sqlalchemy as sa
 
 from alembic_online import postgresql
 from alembic_online.upgrade.backfill import BackfillOp
-from alembic_online.upgrade.journal import Progress
+from alembic_online.upgrade.interruption import Progress
 from alembic_online.upgrade.waiting import REPORT_SECONDS, log
 
 # As of the last ANALYZE; a partitioned table is the sum of its partitions.

@@ -21,11 +21,7 @@ from alembic_online.upgrade.enums import make_rerunnable
 from alembic_online.upgrade.journal import Journal
 from alembic_online.upgrade.patience import Patience
 from alembic_online.upgrade.refusal import RowsRefuseError, refusal_in
-from alembic_online.upgrade.session import (
-    offline_settings,
-    settle_search_path,
-    settle_session,
-)
+from alembic_online.upgrade.session import offline_settings, settle_search_path, settle_session
 from alembic_online.upgrade.step import Run
 from alembic_online.upgrade.steps import Steps
 from alembic_online.upgrade.turn import offline_turn, take_turn

@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterable, Iterator
 from alembic.runtime.migration import MigrationContext, RevisionStep
 from alembic.util import CommandError
 
-from alembic_online.upgrade.journal import Interrupted, Journal
+from alembic_online.upgrade.interruption import Interrupted
+from alembic_online.upgrade.journal import Journal
 from alembic_online.upgrade.waiting import log
 
 Command = Callable[[tuple[str, ...], MigrationContext], Iterable[RevisionStep]]

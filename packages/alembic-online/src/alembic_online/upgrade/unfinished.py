@@ -2,7 +2,7 @@
 
 import sqlalchemy as sa
 
-from alembic_online.upgrade.journal import COMMENT_START, Interrupted
+from alembic_online.upgrade.interruption import COMMENT_START, Interrupted
 
 _INVALID_INDEXES = """
     SELECT format('index %s of table %s is invalid', indexrelid::regclass, indrelid::regclass)
