@@ -16,9 +16,8 @@ from app.observability.events import name_operation
 from app.web.errors import ServiceError
 from app.web.session import get_database
 
-# Whatever changes something, of routers with these tags; operations that read, by name.
+# Whatever changes something, of routers with these tags.
 _ABOUT_ACCOUNTS: Final = {"auth", "pages", "passkeys", "second factors", "users"}
-_ALSO: Final[frozenset[str]] = frozenset()
 # They only make a challenge.
 _UNREMARKABLE: Final = {
     "passkeys-start_login",
@@ -60,10 +59,8 @@ class AuditTrail:
 
 
 def _is_remarkable(request: Request, operation: str) -> bool:
-    if request.method == "GET":
-        return operation in _ALSO
-    tag = operation.partition("-")[0]
-    return tag in _ABOUT_ACCOUNTS and operation not in _UNREMARKABLE
+    is_about_accounts = operation.partition("-")[0] in _ABOUT_ACCOUNTS
+    return request.method != "GET" and is_about_accounts and operation not in _UNREMARKABLE
 
 
 async def _describe(request: Request, operation: str, outcome: str) -> Happening:
