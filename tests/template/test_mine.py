@@ -1,8 +1,10 @@
 """`make mine`: a clone becomes a project of its own, or stays as it was."""
 
+import ast
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,7 @@ from tests.servers import running_app
 from tests.template.projects import Project
 
 NAME = "우리 노트"
+OWN = ("app.", "benchmarks.", "migration.", "template.", "tests.", "tools.")
 
 
 def test_clone_becomes_a_project_in_one_commit(fresh: Project, empty_database: URL) -> None:
@@ -52,6 +55,24 @@ def test_everything_that_can_be_left_out_leaves_clean_code(fresh: Project) -> No
     fresh.run("ruff", "check", "--no-cache", ".")
     fresh.run("ruff", "format", "--check", "--no-cache", ".")
     assert not (fresh.folder / "template").exists()
+    assert {
+        name for name in find_imports(fresh.folder) if not is_there(fresh.folder, name)
+    } == set()
+
+
+def find_imports(folder: Path) -> Iterator[str]:
+    """Name what the project's modules import of the project: `app.users.models.User`."""
+    for path in folder.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.ImportFrom) and f"{node.module}.".startswith(OWN):
+                yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def is_there(folder: Path, name: str) -> bool:
+    path = folder / name.replace(".", "/")
+    return any((each / "__init__.py").exists() for each in (path, path.parent)) or any(
+        each.with_suffix(".py").exists() for each in (path, path.parent)
+    )
 
 
 @pytest.mark.parametrize(
