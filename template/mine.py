@@ -27,7 +27,7 @@ def make_mine(
     if confirm and not confirm():
         raise TemplateError("nothing has been changed")
     start = git("rev-parse", "HEAD")
-    left_out = tuple(feature.name for feature in features)
+    left_out = tuple(feature.name for feature in features if "+" not in feature.name)
     record = Record(start, names.name, names.slug, left_out, datetime.now(UTC).year)
     with tempfile.TemporaryDirectory(prefix="mine-") as folder:
         tree = _build(Path(folder), record)

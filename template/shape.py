@@ -32,7 +32,7 @@ def shape(folder: Path, record: Record) -> None:
         (folder / name).write_text(names.fill(text).replace("{year}", str(record.year)), "utf-8")
     rename(folder, names, template.renames)
     record.write(folder)
-    _tidy_code(folder)
+    tidy_code(folder)
 
 
 def fill_cuts(feature: Feature, names: Names) -> Feature:
@@ -41,7 +41,7 @@ def fill_cuts(feature: Feature, names: Names) -> Feature:
     return replace(feature, cuts=cuts)
 
 
-def _tidy_code(folder: Path) -> None:
+def tidy_code(folder: Path) -> None:
     for arguments in (("check", "--fix-only", f"--select={_FIXED}"), ("format",)):
         command = [sys.executable, "-m", "ruff", *arguments, "--no-cache", "--quiet", "."]
         done = subprocess.run(  # noqa: S603  # ruff, of this project

@@ -21,7 +21,7 @@ OWN = ("app.", "benchmarks.", "migration.", "template.", "tests.", "tools.")
 
 def test_clone_becomes_a_project_in_one_commit(fresh: Project, empty_database: URL) -> None:
     start = fresh.git("rev-parse", "HEAD")
-    done = fresh.mine(NAME, ["items", "client"])
+    done = fresh.mine(NAME, ["items", "client", "pages"])
     assert done.returncode == 0, done.stdout
     assert "Database:  uri_noteu, with the roles" in done.stdout
     assert "Without:   items, the example domain" in done.stdout
@@ -40,6 +40,7 @@ def test_clone_becomes_a_project_in_one_commit(fresh: Project, empty_database: U
     fresh.run("pytest", "-q", "-p", "no:cacheprovider", *tests, *more, *loop, DATABASE_URL=url)
     with running_app(folder=fresh.folder, DATABASE_URL=url) as server:
         assert "Database:   " in server.printed
+    fresh.run("alembic", "upgrade", "head", DATABASE_URL=f"sqlite:///{fresh.folder}/acme.db")
     again = fresh.call("make", "--silent", "mine", "NAME=Other", "--assume-old=setup")
     assert again.returncode
     assert f"make mine: this is {NAME} already" in again.stdout
