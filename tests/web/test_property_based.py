@@ -8,6 +8,7 @@ import os
 import re
 from collections.abc import Iterator
 from typing import Any
+from uuid import uuid4
 
 import psycopg
 import pytest
@@ -85,7 +86,9 @@ def superuser(api: BaseSchema, live_database: URL) -> Iterator[dict[str, Any]]:
         ids = {"user_id": user["id"], "session_id": session["id"]}
         for name, path in find_collections(ids):
             body = make_body(f"POST {path}", ids)
-            ids[name] = client.post(path, headers=headers, **body).json()["id"]
+            created = client.post(path, headers=headers, **body)
+            # What takes more than a body to be made, as a passkey does, is asked for in vain.
+            ids[name] = created.json()["id"] if created.is_success else str(uuid4())
         yield {"headers": headers, "ids": ids}
         connection.execute('TRUNCATE "user", rate_limit, outbox CASCADE')
 
