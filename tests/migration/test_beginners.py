@@ -66,7 +66,8 @@ def test_models_are_found_wherever_they_are_and_no_revision_is_lost(beginner: Be
     assert "whole database" not in said
     beginner.alembic("upgrade", "head")
     said = beginner.alembic("revision", "--autogenerate", "-m", "Comments")
-    assert "matches the models in app/auth/models.py, app/domains/vote/models.py" in said
+    assert "matches the models in app/" in said
+    assert "app/domains/vote/models.py" in said
     assert "app/comment.py" not in said
     before = beginner.files()
     for _ in range(2):

@@ -30,7 +30,7 @@ HEADERS = {
     "x-content-type-options": "nosniff",
     "x-frame-options": "DENY",
 }
-FORMS = {"POST /set-password", "POST /confirm-email", "POST /forgot-password"}
+FORMS = {route for route, body in BODIES.items() if "data" in body and "/api/" not in route}
 
 
 @pytest.fixture

@@ -114,7 +114,8 @@ class Contraction:
     def append_to(self, directives: list[ops.MigrationScript]) -> None:
         """Have Alembic write the second revision too, and mark both."""
         (first,) = directives
-        first.imports |= {f'phase = "{EXPAND}"'}
+        # Not in place: Alembic gives all scripts of a process the same empty set.
+        first.imports = {*first.imports, f'phase = "{EXPAND}"'}
         self.upgrade.ops[:0] = [Remark(text) for text in self._marks()]
         second = ops.MigrationScript(
             uuid.uuid4().hex[-12:],
