@@ -37,13 +37,13 @@ def test_log_drift_leaves_alone_what_has_no_model(
     with psycopg.connect(libpq_uri(empty_database)) as connection:
         connection.execute("CREATE TABLE legacy_log (id int UNIQUE, day date)")
         connection.execute("CREATE INDEX ON legacy_log (day)")
-        connection.execute("ALTER TABLE item ADD legacy_code int")
+        connection.execute('ALTER TABLE "user" ADD legacy_code int')
     caplog.clear()
     log_drift()
     (message,) = [each.getMessage() for each in caplog.records if each.name == "uvicorn.error"]
-    assert "(remove column item.legacy_code): write a revision" in message
+    assert "(remove column user.legacy_code): write a revision" in message
     ini = tmp_path / "alembic.ini"
-    ini.write_text("[alembic]\nunmanaged = item.legacy_*\n")
+    ini.write_text("[alembic]\nunmanaged = user.legacy_*\n")
     caplog.clear()
     log_drift(ini)
     assert "uvicorn.error" not in {each.name for each in caplog.records}
