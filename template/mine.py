@@ -44,7 +44,7 @@ def describe(names: Names, features: Sequence[Feature]) -> Iterator[str]:
     yield f"Database:  {names.identifier}, with the roles {names.identifier}_owner and _service"
     for feature in features:
         yield f"Without:   {feature.name}, {feature.about}"
-    yield "New:       README, CHANGELOG, LICENSE, and one first revision for all tables"
+    yield "New:       README, CHANGELOG, a line in LICENSE, and one first revision for all tables"
     yield "Gone:      what only the template needs, this command as well"
 
 
