@@ -16,7 +16,7 @@ from app.audit.service import purge as purge_audit
 from app.auth.gate import Gate
 from app.auth.password_policy import PasswordPolicy
 from app.auth.passwords import PasswordHasher
-from app.auth.purge import purge_expired
+from app.auth.purge import Expired, purge_expired
 from app.database.statements import log_statements
 from app.database.transactions import Database
 from app.mail.backlog import count_due_mails, get_age_of_oldest_mail
@@ -43,21 +43,37 @@ from app.web.health import Revisions
 from app.web.router import Witness
 
 NAME = "User service"
-# What can be taken out whole.
-FEATURES: Final[Sequence[APIRouter]] = (audit_router, second_factors_router, passkeys_router)
-PAGES: Final[Sequence[APIRouter]] = (second_factors_pages,)
+# What can be taken out whole has a line of its own in each of these.
+FEATURES: Final[Sequence[APIRouter]] = [
+    audit_router,
+    second_factors_router,
+    passkeys_router,
+]
+PAGES: Final[Sequence[APIRouter]] = [
+    second_factors_pages,
+]
 AccountCommand = Callable[[AsyncSession, Any, str], Awaitable[None]]
 ACCOUNT_COMMANDS: Final[dict[str, AccountCommand]] = {
     "reset-second-factors": reset_at_once,
 }
 """Commands of `app` about one account: each gets the session, the gate, and the address."""
-WITNESSES: Final[Sequence[Witness]] = (AuditTrail(),)
+WITNESSES: Final[Sequence[Witness]] = [
+    AuditTrail(),
+]
 CommandWitness = Callable[[AsyncSession, str, str], Awaitable[None]]
-COMMAND_WITNESSES: Final[Sequence[CommandWitness]] = (note_command,)
+COMMAND_WITNESSES: Final[Sequence[CommandWitness]] = [
+    note_command,
+]
 """What is told of each command about an account, in its transaction: the command, the address."""
 PurgeCommand = Callable[[Database, int], Awaitable[int]]
-PURGE_COMMANDS: Final[dict[str, PurgeCommand]] = {"purge-audit": purge_audit}
+PURGE_COMMANDS: Final[dict[str, PurgeCommand]] = {
+    "purge-audit": purge_audit,
+}
 """Commands of `app` that delete what is older than so many days, and return how many rows."""
+EXPIRED: Final[Sequence[Expired]] = [
+    *EXPIRED_SECOND_FACTORS,
+    *EXPIRED_PASSKEYS,
+]
 WRITERS.update(SECOND_FACTOR_WRITERS)
 _OTHER_FILES: Final = 64  # that a process opens besides its connections
 
@@ -126,7 +142,7 @@ def create_mail_worker(settings: Settings, database: Database) -> MailWorker:
     server = settings.smtp_server
     outlet = Console() if server is None else SMTPOutlet(server)
     composer = Composer(public_url=settings.public_url, sender=settings.mail_sender)
-    tidy = partial(purge_expired, of_features=(*EXPIRED_SECOND_FACTORS, *EXPIRED_PASSKEYS))
+    tidy = partial(purge_expired, of_features=EXPIRED)
     return MailWorker(database, outlet, composer, tidy)
 
 
