@@ -123,7 +123,7 @@ mine: setup ## Make this clone your own project: make mine NAME="Acme Notes" WIT
 	@.venv/bin/python -m pip uninstall --quiet --yes user-service
 	@$(PIP) --quiet --no-deps --no-build-isolation --editable . && touch .venv/ready
 
-mine-check: setup ## Try that with each feature left out, and what follows; takes an hour
+mine-check: setup ## Try that in many ways, in hours; ARGUMENTS=items one, ARGUMENTS=--quick in minutes
 	@.venv/bin/python -m tests.template $(ARGUMENTS)
 
 update: setup ## Take what is new in the template, on a branch: make update FROM=template/main

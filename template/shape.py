@@ -24,14 +24,13 @@ def shape(folder: Path, record: Record) -> None:
     names = Names(record.name, record.slug)
     template = fill_cuts(read_template(), names, record.year)
     features = [template, *choose_features(record.without)]
-    pages = {path.name: path.read_text("utf-8") for path in sorted(HERE.glob("new/*"))}
+    for page in HERE.glob("new/*"):
+        (folder / page.name).write_text(names.fill(page.read_text("utf-8")), "utf-8")
     take_out(folder, features)
     packages = [name for feature in features for name in feature.packages]
     drop_packages(folder, packages, _PROJECT)
     drop_tables(folder, [table for feature in features for table in feature.tables])
     tidy_evidence(folder)
-    for name, text in pages.items():
-        (folder / name).write_text(names.fill(text), "utf-8")
     rename(folder, names, template.renames)
     record.write(folder)
     tidy_code(folder)
