@@ -3,17 +3,16 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
 from typing import TypeVar
 
 from sqlalchemy import URL
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from app.database.transactions import Database
-from app.database.url import database_url, require_postgresql
+from app.database.url import require_postgresql
 from app.parts import create_database, read_revisions
 from app.settings import Settings
-from app.web.health import check_revision
+from app.web.health import check_revision, check_schema
 
 _T = TypeVar("_T")
 
@@ -24,7 +23,7 @@ class UsageError(Exception):
 
 @contextmanager
 def any_database(settings: Settings) -> Iterator[URL]:
-    with database_url(settings.given_database_url) as url:
+    with settings.open_database_url() as url:
         require_postgresql(url)
         yield url
 
@@ -38,8 +37,13 @@ def migrated_database(settings: Settings) -> Iterator[URL]:
 
 
 def require_revision(url: URL, settings: Settings) -> None:
-    newer = settings.newer_database
-    transact(url, settings, partial(check_revision, revisions=read_revisions(), newer=newer))
+    """Raise `WrongSchema` or `WrongRevision` for a database that this release cannot use."""
+
+    async def check(session: AsyncSession) -> None:
+        await check_schema(session, settings.database_schema)
+        await check_revision(session, read_revisions(), newer=settings.newer_database)
+
+    transact(url, settings, check)
 
 
 def transact(url: URL, settings: Settings, work: Callable[[AsyncSession], Awaitable[_T]]) -> _T:
