@@ -79,6 +79,7 @@ rebase-revision: setup ## Put the newer of two branches of revisions on top of t
 
 migrate: setup ## Upgrade the database to the newest revision
 	@.venv/bin/alembic upgrade head
+	@.venv/bin/python -m app.database.drift
 
 reset: setup ## Delete the development database with all its rows, and make it anew; asks first
 	@.venv/bin/python migration/reset.py

@@ -14,7 +14,6 @@ from app.auth.pages import router as auth_pages
 from app.auth.rate_limit import RateLimits
 from app.auth.router import router as auth_router
 from app.database.tables import load_models
-from app.database.url import database_url
 from app.items.router import router as items_router
 from app.mail.worker import running
 from app.observability.events import LastResort, RequestEvents, name_operation
@@ -129,7 +128,7 @@ async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
     app.state.hasher = create_hasher(settings)
     async with AsyncExitStack() as stack:
         stack.callback(app.state.hasher.close)
-        url = stack.enter_context(database_url(settings.given_database_url))
+        url = stack.enter_context(settings.open_database_url())
         database = app.state.database = create_database(url, settings, settings.database_pool_size)
         stack.push_async_callback(database.dispose)
         app.state.limits = RateLimits(database)

@@ -22,7 +22,7 @@ from app.database.transactions import Database
 from app.mail.backlog import count_due_mails, get_age_of_oldest_mail
 from app.mail.letters import WRITERS
 from app.mail.messages import Composer
-from app.mail.outlet import Console
+from app.mail.outlet import Console, Outlet
 from app.mail.smtp import SMTPOutlet
 from app.mail.worker import MailWorker
 from app.observability.metrics import Sample
@@ -137,13 +137,19 @@ def read_revisions() -> Revisions:
     return Revisions.read(PROJECT / "migration")
 
 
+def create_outlet(settings: Settings) -> Outlet:
+    server = settings.smtp_server
+    return Console() if server is None else SMTPOutlet(server)
+
+
+def create_composer(settings: Settings) -> Composer:
+    return Composer(public_url=settings.public_url, sender=settings.mail_sender)
+
+
 def create_mail_worker(settings: Settings, database: Database) -> MailWorker:
     """Make what sends the mail, and tidies up each hour."""
-    server = settings.smtp_server
-    outlet = Console() if server is None else SMTPOutlet(server)
-    composer = Composer(public_url=settings.public_url, sender=settings.mail_sender)
     tidy = partial(purge_expired, of_features=EXPIRED)
-    return MailWorker(database, outlet, composer, tidy)
+    return MailWorker(database, create_outlet(settings), create_composer(settings), tidy)
 
 
 def create_samples(app: FastAPI) -> dict[str, Sample]:

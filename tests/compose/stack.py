@@ -6,7 +6,6 @@ import shutil
 import socket
 import ssl
 import subprocess
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,7 +16,18 @@ from urllib.request import Request, urlopen
 
 from tests.factories import PASSWORD, make_account
 
-_KEPT = ("PATH", "HOME", "LANG", "TMPDIR", "XDG_RUNTIME_DIR", "DOCKER_", "BUILDX_", "HTTP", "http")
+_KEPT = (
+    "DATABASE_SCHEMA",
+    "PATH",
+    "HOME",
+    "LANG",
+    "TMPDIR",
+    "XDG_RUNTIME_DIR",
+    "DOCKER_",
+    "BUILDX_",
+    "HTTP",
+    "http",
+)
 
 
 class CheckError(Exception):
@@ -164,31 +174,6 @@ def step(text: str) -> Iterator[None]:
     start = time.monotonic()
     yield
     print(f"{time.monotonic() - start:7.1f} s  {text}", flush=True)
-
-
-@contextmanager
-def requests_all_the_time(stack: Stack, token: str) -> Iterator[list[tuple[int, Any]]]:
-    """Write and read on several connections until the block ends; yield the answers so far."""
-    answers: list[tuple[int, Any]] = []
-    stop = threading.Event()
-
-    def work() -> None:
-        while not stop.wait(0.02):
-            for method, body in (("POST", {"title": "under way"}), ("GET", None)):
-                try:
-                    answers.append(stack.call(method, "/api/v1/items", body, token))
-                except OSError as error:
-                    answers.append((0, repr(error)))
-
-    threads = [threading.Thread(target=work) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    try:
-        yield answers
-    finally:
-        stop.set()
-        for thread in threads:
-            thread.join()
 
 
 def find_missing() -> str | None:

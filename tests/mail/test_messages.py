@@ -21,6 +21,7 @@ KINDS = [
     "password_changed",
     "email_changed",
     "new_login",
+    "test",
 ]
 NOW = datetime(2026, 11, 21, 8, 30, tzinfo=timezone(timedelta(hours=1)))
 
