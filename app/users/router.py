@@ -62,7 +62,7 @@ async def delete_me(session: SessionDep, login: RecentLogin) -> None:
 async def list_users(session: SessionDep, query: Annotated[PageQuery, Query()]) -> Page[User]:
     """List users, newest first; `search` looks for words of addresses and names by how they begin.
 
-    Of more than 10,000 that match, it is not said which are shown.
+    An address that somebody has finds nobody else. Of more than 10,000 that match, some are shown.
     """
     return await service.list_users(session, query)
 

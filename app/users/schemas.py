@@ -36,4 +36,5 @@ class UserPublic(Output):
 
 
 class UserPage(PagePublic[UserPublic]):
-    pass
+    is_partial: bool
+    """Whether the search has stopped at 10,000 matches, so that there may be more."""

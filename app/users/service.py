@@ -17,6 +17,7 @@ from app.users.models import SEARCHED, User
 from app.users.schemas import UserCreate, UserUpdate, UserUpdateMe
 from app.web.errors import Conflict, NotFound
 from app.web.pagination import Page, PageQuery, get_page
+from app.web.schemas import find_canonical_email
 
 NO_PASSWORD = "!"  # noqa: S105  # no hash looks like this, so nothing matches it
 
@@ -63,8 +64,16 @@ async def find_user_by_email(session: AsyncSession, email: str) -> User | None:
 
 
 async def list_users(session: AsyncSession, query: PageQuery) -> Page[User]:
-    """Return a page of users, newest first, in whose address or name each word begins one."""
-    found = find_words(User, SEARCHED, query.search) if query.search else None
+    """Return a page of users, newest first, in whose address or name each word begins one.
+
+    An address that somebody has finds nobody else.
+    """
+    if query.search is None:
+        return await get_page(session, select(User), query)
+    email = find_canonical_email(query.search)
+    if email and (user := await find_user_by_email(session, email)):
+        return Page([user])
+    found = find_words(User, SEARCHED, query.search)
     return await get_page(session, select(User), query, found=found)
 
 
