@@ -30,6 +30,8 @@ from app.passkeys.ceremonies import RelyingParty
 from app.passkeys.factor import Passkeys
 from app.passkeys.purge import EXPIRED as EXPIRED_PASSKEYS
 from app.passkeys.router import router as passkeys_router
+from app.roles.router import router as roles_router
+from app.roles.service import has_permission
 from app.second_factors.gate import OneTimeCodes, SecondFactors
 from app.second_factors.keys import Keys
 from app.second_factors.pages import router as second_factors_pages
@@ -38,13 +40,19 @@ from app.second_factors.reset import WRITERS as SECOND_FACTOR_WRITERS
 from app.second_factors.reset import reset_at_once
 from app.second_factors.router import router as second_factors_router
 from app.settings import PROJECT, Settings
+from app.users.permissions import GRANTING
 from app.web.connections import Connections, Patience
 from app.web.health import Revisions
 from app.web.router import Witness
 
 NAME = "User service"
 # What can be taken out whole.
-FEATURES: Final[Sequence[APIRouter]] = (audit_router, second_factors_router, passkeys_router)
+FEATURES: Final[Sequence[APIRouter]] = (
+    audit_router,
+    roles_router,
+    second_factors_router,
+    passkeys_router,
+)
 PAGES: Final[Sequence[APIRouter]] = (second_factors_pages,)
 AccountCommand = Callable[[AsyncSession, Any, str], Awaitable[None]]
 ACCOUNT_COMMANDS: Final[dict[str, AccountCommand]] = {
@@ -59,6 +67,7 @@ PurgeCommand = Callable[[Database, int], Awaitable[int]]
 PURGE_COMMANDS: Final[dict[str, PurgeCommand]] = {"purge-audit": purge_audit}
 """Commands of `app` that delete what is older than so many days, and return how many rows."""
 WRITERS.update(SECOND_FACTOR_WRITERS)
+GRANTING.append(has_permission)
 _OTHER_FILES: Final = 64  # that a process opens besides its connections
 
 

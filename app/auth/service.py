@@ -123,12 +123,14 @@ async def delete_account(session: AsyncSession, login: Login) -> None:
         raise InvalidToken from error
 
 
-async def administer_user(session: AsyncSession, user_id: uuid.UUID, data: UserUpdate) -> User:
+async def administer_user(
+    session: AsyncSession, caller: User, user_id: uuid.UUID, data: UserUpdate
+) -> User:
     """Change any user; one that is deactivated is signed out everywhere, for good.
 
-    Raises `UserNotFound` and `LastSuperuser`.
+    Raises `SuperuserRequired`, `UserNotFound` and `LastSuperuser`.
     """
-    user = await users.administer_user(session, user_id, data)
+    user = await users.administer_user(session, caller, user_id, data)
     if not user.is_active:
         await end_all_sessions(session, user_id)
         await mail.withdraw_password_links(session, user_id)

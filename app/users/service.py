@@ -14,6 +14,7 @@ from structlog.contextvars import bind_contextvars
 from app.database.errors import violates
 from app.database.search import find_words
 from app.users.models import SEARCHED, User
+from app.users.permissions import SuperuserRequired
 from app.users.schemas import UserCreate, UserUpdate, UserUpdateMe
 from app.web.errors import Conflict, NotFound
 from app.web.pagination import Page, PageQuery, get_page
@@ -75,13 +76,22 @@ async def update_user(session: AsyncSession, user: User, data: UserUpdateMe) -> 
     return user
 
 
-async def administer_user(session: AsyncSession, user_id: uuid.UUID, data: UserUpdate) -> User:
-    """Change any user, or raise `UserNotFound` or `LastSuperuser`."""
+async def administer_user(
+    session: AsyncSession, caller: User, user_id: uuid.UUID, data: UserUpdate
+) -> User:
+    """Change any user, or raise `SuperuserRequired`, `UserNotFound` or `LastSuperuser`."""
+    refuse_promotion(caller, data)
     sent = data.model_dump(include={"is_active", "is_superuser"}, exclude_unset=True)
     bind_contextvars(**sent)
     if data.is_superuser is False or data.is_active is False:
         await _keep_another_superuser(session, user_id)
     return await update_user(session, await get_user(session, user_id), data)
+
+
+def refuse_promotion(caller: User, data: UserCreate | UserUpdate) -> None:
+    """Raise `SuperuserRequired` if somebody who is none is about to make a superuser."""
+    if data.is_superuser is True and not caller.is_superuser:
+        raise SuperuserRequired
 
 
 async def delete_user(session: AsyncSession, user_id: uuid.UUID) -> None:
