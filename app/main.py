@@ -3,6 +3,7 @@
 import gc
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import timedelta
 from typing import Any
 
 from fastapi import FastAPI
@@ -78,6 +79,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.settings = settings
     app.state.stopping = False
     app.state.gate = create_gate(settings)
+    app.state.deletion_grace = timedelta(days=settings.account_deletion_days)
     app.state.witnesses = WITNESSES
     app.state.pages = Pages(service=NAME, password_min_length=settings.password_min_length)
     install_error_handlers(app)

@@ -11,8 +11,9 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from app.audit.dependencies import AuditTrail
 from app.audit.router import router as audit_router
-from app.audit.service import note_command
+from app.audit.service import note_command, read_own_events
 from app.audit.service import purge as purge_audit
+from app.auth.export import FURTHER
 from app.auth.gate import Gate
 from app.auth.password_policy import PasswordPolicy
 from app.auth.passwords import PasswordHasher
@@ -66,6 +67,7 @@ COMMAND_WITNESSES: Final[Sequence[CommandWitness]] = (note_command,)
 PurgeCommand = Callable[[Database, int], Awaitable[int]]
 PURGE_COMMANDS: Final[dict[str, PurgeCommand]] = {"purge-audit": purge_audit}
 """Commands of `app` that delete what is older than so many days, and return how many rows."""
+FURTHER["audit_event"] = read_own_events
 WRITERS.update(SECOND_FACTOR_WRITERS)
 GRANTING.append(has_permission)
 _OTHER_FILES: Final = 64  # that a process opens besides its connections

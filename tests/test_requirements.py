@@ -36,6 +36,7 @@ FOREIGN: dict[str, object] = {
     "is_active": False,
     "hashed_password": "!",
     "email_verified_at": "2026-01-01T00:00:00Z",
+    "deletion_due_at": "2026-01-01T00:00:00Z",
     "created_at": "2026-01-01T00:00:00Z",
 }
 OWN = {

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from pydantic import Secret
 from sqlalchemy import func
-from sqlmodel import col, select
+from sqlmodel import select
 from sqlmodel.ext.asyncio.session import AsyncSession
 from structlog.contextvars import bind_contextvars
 
@@ -40,7 +40,7 @@ from app.second_factors.login import (
     refuse,
 )
 from app.second_factors.reset import withdraw_reset
-from app.users.models import User
+from app.users.models import User, may_sign_in
 from app.web.errors import Unauthenticated
 
 
@@ -120,7 +120,7 @@ async def complete_login(
 
 
 async def _lock_user(session: AsyncSession, user_id: uuid.UUID) -> None:
-    mine = select(User.id).where(User.id == user_id, col(User.is_active))
+    mine = select(User.id).where(User.id == user_id, may_sign_in())
     if (await session.exec(mine.with_for_update(key_share=True))).first() is None:
         raise InvalidResponse
 

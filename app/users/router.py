@@ -4,8 +4,10 @@ import uuid
 from typing import Annotated
 
 from fastapi import Depends, Query, Response, status
+from fastapi.responses import StreamingResponse
+from pydantic import JsonValue
 
-from app.auth import recovery
+from app.auth import deletion, recovery
 from app.auth import service as auth
 from app.auth.dependencies import (
     CurrentUser,
@@ -14,9 +16,11 @@ from app.auth.dependencies import (
     requires,
     spare_superusers,
 )
+from app.auth.export import export_user
 from app.auth.service import RecentLoginRequired
 from app.auth.sessions import end_all_sessions
 from app.users import service
+from app.users.dependencies import DeletionGraceDep
 from app.users.models import User
 from app.users.permissions import PermissionRequired, SuperuserRequired
 from app.users.schemas import UserCreate, UserPage, UserPublic, UserUpdate, UserUpdateMe
@@ -24,7 +28,7 @@ from app.users.service import EmailTaken, LastSuperuser, UserNotFound
 from app.web.pagination import Page, PageQuery
 from app.web.problems import problems
 from app.web.router import Router
-from app.web.session import SessionDep
+from app.web.session import SessionDep, TransactionDep
 from app.web.strict import given_once
 
 # To be included first, since `me` is no user's id.
@@ -53,9 +57,24 @@ async def update_me(session: SessionDep, user: CurrentUser, data: UserUpdateMe) 
     status_code=status.HTTP_204_NO_CONTENT,
     responses=problems(RecentLoginRequired, LastSuperuser),
 )
-async def delete_me(session: SessionDep, login: RecentLogin) -> None:
-    """Delete the caller's account and all it has."""
-    await auth.delete_account(session, login)
+async def delete_me(session: SessionDep, login: RecentLogin, grace: DeletionGraceDep) -> None:
+    """Delete the caller's account and all it has.
+
+    If the service gives some days to think it over, the account is signed out and deactivated until
+    then, and signing in takes the deletion back.
+    """
+    await deletion.delete_account(session, login, grace)
+
+
+@me.get(
+    "/export",
+    response_model=dict[str, list[dict[str, JsonValue]]],
+    responses=problems(RecentLoginRequired),
+)
+async def export_me(session: TransactionDep, login: RecentLogin) -> StreamingResponse:
+    """Return all that there is about the caller, but for secrets: the rows of each table."""
+    parts = await export_user(session, login.user)
+    return StreamingResponse(parts, media_type="application/json")
 
 
 @router.get("", response_model=UserPage, dependencies=[*READERS, Depends(given_once)])

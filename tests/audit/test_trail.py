@@ -167,6 +167,20 @@ async def test_owner_sees_what_was_done_and_not_from_where_another_did_it(
     assert str(superuser.id) not in json.dumps(events)
 
 
+async def test_export_is_noted_and_has_what_was_noted(
+    superuser_client: AsyncClient, user_client: AsyncClient, user: User
+) -> None:
+    await superuser_client.patch(f"{API}/users/{user.id}", json={"full_name": "Eve"})
+    export = f"{API}/users/me/export"
+    assert (await user_client.get(export)).is_success
+    exported = (await user_client.get(export)).json()["audit_event"]
+    assert sorted((each["kind"], each["by"], each["address"]) for each in exported) == [
+        ("users-export_me", "you", "127.0.0.1"),
+        ("users-update_user", "another", None),
+    ]
+    assert len(await read(superuser_client, kind="users-export_me")) == 2
+
+
 async def test_filters_choose_and_pages_go_on(
     superuser_client: AsyncClient, user_client: AsyncClient, user: User
 ) -> None:

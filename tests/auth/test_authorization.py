@@ -87,6 +87,7 @@ DECISIONS = {
     "GET /api/v1/users/me": (401, 200, 200, 200),
     "PATCH /api/v1/users/me": (401, 200, 200, 200),
     "DELETE /api/v1/users/me": (401, 204, 204, 204),
+    "GET /api/v1/users/me/export": (401, 200, 200, 200),
     "PUT /api/v1/users/me/password": (401, 204, 204, 204),
     "POST /api/v1/users/me/email": (401, 202, 202, 202),
     "GET /api/v1/users": (401, 403, 403, 200),
