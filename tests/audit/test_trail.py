@@ -137,6 +137,22 @@ async def test_reading_and_what_is_about_no_account_is_not_noted(
     assert len(statements) == len(fewer) + 1
 
 
+async def test_login_is_noted_by_one_statement_more(
+    app: FastAPI, client: AsyncClient, session: AsyncSession
+) -> None:
+    user = await make_user(session)
+    await give_password(client, user)  # the first from here may take other statements
+    with record_statements() as statements:
+        assert (await give_password(client, user)).status_code == 200
+    noted = [each.sql for each in statements if "audit_event" in each.sql]
+    assert [sql.partition(" (")[0] for sql in noted] == ["INSERT INTO audit_event"]
+    assert noted == [statements[-1].sql]
+    app.state.witnesses = ()
+    with record_statements() as fewer:
+        assert (await give_password(client, user)).status_code == 200
+    assert len(statements) == len(fewer) + 1
+
+
 async def test_same_refusal_is_noted_once_a_minute(
     user_client: AsyncClient, superuser_client: AsyncClient, user: User
 ) -> None:

@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.hashes import SHA384
 from fastapi import FastAPI
 from httpx2 import AsyncClient
 from sqlalchemy import Interval, cast, func
@@ -65,6 +66,7 @@ WRONG: dict[str, dict[str, Any]] = {
     "origin": {"origin": "https://evil.example"},
     "relying party": {"rp_id": "evil.example"},
     "key": {"key": Authenticator().key},
+    "algorithm": {"digest": SHA384()},
     "unknown passkey": {"credential_id": b"x"},
     "user": {"user_handle": bytes(16)},
     "no user": {"user_handle": b""},
