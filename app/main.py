@@ -3,6 +3,7 @@
 import gc
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import timedelta
 from typing import Any
 
 from fastapi import FastAPI
@@ -10,6 +11,7 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
+from app.auth.authorization import list_permissions
 from app.auth.pages import router as auth_pages
 from app.auth.rate_limit import RateLimits
 from app.auth.router import router as auth_router
@@ -76,6 +78,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.settings = settings
     app.state.stopping = False
     app.state.gate = create_gate(settings)
+    app.state.deletion_grace = timedelta(days=settings.account_deletion_days)
     app.state.witnesses = WITNESSES
     app.state.pages = Pages(service=NAME, password_min_length=settings.password_min_length)
     install_error_handlers(app)
@@ -87,6 +90,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         app.include_router(pages)
     if settings.serves_docs:
         app.include_router(docs_router)
+    app.state.permissions = list_permissions(app)
     return app
 
 

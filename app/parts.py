@@ -11,8 +11,9 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from app.audit.dependencies import AuditTrail
 from app.audit.router import router as audit_router
-from app.audit.service import note_command
+from app.audit.service import note_command, read_own_events
 from app.audit.service import purge as purge_audit
+from app.auth.export import FURTHER
 from app.auth.gate import Gate
 from app.auth.password_policy import PasswordPolicy
 from app.auth.passwords import PasswordHasher
@@ -30,6 +31,8 @@ from app.passkeys.ceremonies import RelyingParty
 from app.passkeys.factor import Passkeys
 from app.passkeys.purge import EXPIRED as EXPIRED_PASSKEYS
 from app.passkeys.router import router as passkeys_router
+from app.roles.router import router as roles_router
+from app.roles.service import has_permission
 from app.second_factors.gate import OneTimeCodes, SecondFactors
 from app.second_factors.keys import Keys
 from app.second_factors.pages import router as second_factors_pages
@@ -38,6 +41,7 @@ from app.second_factors.reset import WRITERS as SECOND_FACTOR_WRITERS
 from app.second_factors.reset import reset_at_once
 from app.second_factors.router import router as second_factors_router
 from app.settings import PROJECT, Settings
+from app.users.permissions import GRANTING
 from app.web.connections import Connections, Patience
 from app.web.health import Revisions
 from app.web.router import Witness
@@ -46,6 +50,7 @@ NAME = "User service"
 # What can be taken out whole has a line of its own in each of these.
 FEATURES: Final[Sequence[APIRouter]] = [
     audit_router,
+    roles_router,
     second_factors_router,
     passkeys_router,
 ]
@@ -74,7 +79,9 @@ EXPIRED: Final[Sequence[Expired]] = [
     *EXPIRED_SECOND_FACTORS,
     *EXPIRED_PASSKEYS,
 ]
+FURTHER["audit_event"] = read_own_events
 WRITERS.update(SECOND_FACTOR_WRITERS)
+GRANTING.append(has_permission)
 _OTHER_FILES: Final = 64  # that a process opens besides its connections
 
 

@@ -22,6 +22,7 @@ KNOWN = {
     "users": set(),
     "second_factors": {"auth", "mail", "users"},
     "audit": {"auth", "users"},
+    "roles": {"auth", "users"},
     "passkeys": {"auth", "mail", "second_factors", "users"},
 }  # any other: `users`
 LAYERS = ("router", "dependencies", "service", "schemas", "models")

@@ -93,8 +93,8 @@ def test_routes_says_who_may_call_what(run: Run) -> None:
     assert ["POST", "/api/v1/auth/login", "anyone"] in lines
     assert ["GET", "/api/v1/users/me", "user"] in lines
     assert ["DELETE", "/api/v1/users/me", "user, recent login"] in lines
-    assert ["GET", "/api/v1/users", "superuser"] in lines
-    assert ["DELETE", "/api/v1/users/{user_id}", "superuser, recent login"] in lines
+    assert ["GET", "/api/v1/users", "users:read"] in lines
+    assert ["DELETE", "/api/v1/users/{user_id}", "users:write, recent login"] in lines
 
 
 def test_schema_shows_every_table(run: Run) -> None:
