@@ -14,11 +14,8 @@ from app.database.embedded import running_server
 from template.features import list_names
 from tests.template.newer import improve
 from tests.template.projects import CommandError, Project, clone, copy_template, install
+from tests.tools.domains import DOMAINS
 
-_DOMAIN = {
-    "NAME": "project",
-    "FIELDS": "title:str(255) done:bool=false due:date? owner:user",
-}
 _STORY = "Growing"
 Combination = tuple[str, tuple[str, ...]]
 
@@ -104,12 +101,13 @@ class Workshop:
             raise CommandError("the template's name is still there")
 
     def _grow(self, project: Project, newer: Project, given: dict[str, str]) -> None:
-        """Add a domain, and then take what is new in the template."""
-        project.run("make", "domain", **_DOMAIN)
+        """Add domains, and then take what is new in the template."""
+        for name, fields in DOMAINS.items():
+            project.run("make", "domain", NAME=name, FIELDS=fields)
         project.run("make", "migrate")
-        project.run("make", "revision", m="Add projects")
+        project.run("make", "revision", m="Add domains")
         project.run("make", "migrate")
-        project.commit("Add projects")
+        project.commit("Add domains")
         self._check(project, given)
         improve(newer)
         project.run("make", "update")
