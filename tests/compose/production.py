@@ -16,7 +16,7 @@ from tests.compose.upkeep import (
 )
 from tests.documentation import follow, read_blocks
 
-_IMAGE_MB = 250
+_IMAGE_MB = 260
 
 
 def check_production(folder: Path, project: str) -> None:
