@@ -29,7 +29,7 @@ export UV_CUSTOM_COMPILE_COMMAND = make lock
 
 .PHONY: help setup run test check format domain revision rebase-revision migrate rehearse reset
 .PHONY: lock audit mine update client client-check
-.PHONY: bench bench-compare bench-migrations compose-check fault-check mine-check
+.PHONY: bench bench-compare bench-migrations compose-check cluster-check fault-check mine-check
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' Makefile
@@ -106,6 +106,9 @@ audit: setup ## Compare the locked packages with the known vulnerabilities
 
 compose-check: ## Try both Compose stacks as their users do; skips where no Docker engine answers
 	@"$(PYTHON)" -m tests.compose $(ARGUMENTS)
+
+cluster-check: setup ## Try the service on a cluster that fails over; skips where a program is missing
+	@.venv/bin/python -m tests.cluster $(ARGUMENTS)
 
 fault-check: setup ## Inflict faults on the service under load; as root in namespaces of its own
 	@.venv/bin/python -m tests.faults $(ARGUMENTS)
