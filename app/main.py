@@ -25,6 +25,7 @@ from app.parts import (
     FEATURES,
     NAME,
     PAGES,
+    SITE,
     WITNESSES,
     create_connections,
     create_database,
@@ -32,6 +33,7 @@ from app.parts import (
     create_hasher,
     create_mail_worker,
     create_samples,
+    create_token_sources,
     read_revisions,
 )
 from app.settings import Settings, read_settings
@@ -77,6 +79,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.settings = settings
     app.state.stopping = False
     app.state.gate = create_gate(settings)
+    app.state.token_sources = create_token_sources(settings)
     app.state.witnesses = WITNESSES
     app.state.pages = Pages(service=NAME, password_min_length=settings.password_min_length)
     install_error_handlers(app)
@@ -84,7 +87,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     for router in (me_router, items_router, users_router, auth_router, *FEATURES):
         app.include_router(router, prefix=API)
     app.include_router(health_router)
-    for pages in (auth_pages, *PAGES):
+    for pages in (auth_pages, *PAGES, *SITE):
         app.include_router(pages)
     if settings.serves_docs:
         app.include_router(docs_router)

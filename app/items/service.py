@@ -4,7 +4,7 @@ import uuid
 
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm.exc import StaleDataError
-from sqlmodel import col, select
+from sqlmodel import col, func, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from app.database.errors import violates
@@ -55,6 +55,12 @@ async def get_item(
     if item is None or not (item.owner_id == user.id or user.is_superuser):
         raise ItemNotFound
     return item
+
+
+async def count_items(session: AsyncSession, owner_id: uuid.UUID) -> int:
+    """Return how many items a user owns."""
+    mine = select(func.count()).where(Item.owner_id == owner_id)
+    return (await session.exec(mine)).one()
 
 
 async def list_items(session: AsyncSession, user: User, query: PageQuery) -> Page[Item]:

@@ -18,9 +18,9 @@ from app.auth.service import RecentLoginRequired
 from app.auth.sessions import end_all_sessions
 from app.users import service
 from app.users.models import User
-from app.users.schemas import UserCreate, UserPage, UserPublic, UserUpdate, UserUpdateMe
+from app.users.schemas import UserCreate, UserPage, UserPublic, UserQuery, UserUpdate, UserUpdateMe
 from app.users.service import EmailTaken, LastSuperuser, UserNotFound
-from app.web.pagination import Page, PageQuery
+from app.web.pagination import Page
 from app.web.problems import problems
 from app.web.router import Router
 from app.web.session import SessionDep
@@ -59,7 +59,7 @@ async def delete_me(session: SessionDep, login: RecentLogin) -> None:
 
 
 @router.get("", response_model=UserPage, dependencies=[Depends(given_once)])
-async def list_users(session: SessionDep, query: Annotated[PageQuery, Query()]) -> Page[User]:
+async def list_users(session: SessionDep, query: Annotated[UserQuery, Query()]) -> Page[User]:
     """List users, newest first; `search` looks for words of addresses and names by how they begin.
 
     Of more than 10,000 that match, it is not said which are shown.

@@ -4,8 +4,9 @@ Functions take the session first, flush when they need the database's answer, an
 """
 
 import uuid
+from typing import Final
 
-from sqlalchemy import delete
+from sqlalchemy import delete, not_
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -14,11 +15,18 @@ from structlog.contextvars import bind_contextvars
 from app.database.errors import violates
 from app.database.search import find_words
 from app.users.models import SEARCHED, User
-from app.users.schemas import UserCreate, UserUpdate, UserUpdateMe
+from app.users.schemas import UserCreate, UserQuery, UserUpdate, UserUpdateMe
 from app.web.errors import Conflict, NotFound
-from app.web.pagination import Page, PageQuery, get_page
+from app.web.pagination import Page, get_page
 
 NO_PASSWORD = "!"  # noqa: S105  # no hash looks like this, so nothing matches it
+
+
+_STATES: Final = {
+    "active": col(User.is_active),
+    "deactivated": not_(col(User.is_active)),
+    "superuser": col(User.is_superuser),
+}
 
 
 class EmailTaken(Conflict):
@@ -62,10 +70,11 @@ async def find_user_by_email(session: AsyncSession, email: str) -> User | None:
     return (await session.exec(select(User).where(User.email == email))).one_or_none()
 
 
-async def list_users(session: AsyncSession, query: PageQuery) -> Page[User]:
+async def list_users(session: AsyncSession, query: UserQuery) -> Page[User]:
     """Return a page of users, newest first, in whose address or name each word begins one."""
-    found = find_words(User, SEARCHED, query.search) if query.search else None
-    return await get_page(session, select(User), query, found=found)
+    states = [_STATES[query.state]] if query.state else []
+    found = find_words(User, SEARCHED, query.search, *states) if query.search else None
+    return await get_page(session, select(User).where(*states), query, found=found)
 
 
 async def update_user(session: AsyncSession, user: User, data: UserUpdateMe) -> User:
