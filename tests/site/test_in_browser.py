@@ -12,6 +12,7 @@ from pyotp import TOTP
 from sqlalchemy import URL
 
 from app.database.url import libpq_uri
+from app.parts import NAME
 from tests.browsers import MISSING, find_browser, running_browser
 from tests.factories import PASSWORD
 from tests.servers import ROOT, find_free_port, running_app
@@ -103,12 +104,18 @@ def sign_in(page: Page, email: str, password: str) -> None:
     press(page, "Sign in")
 
 
-def test_person_walks_through_the_account(open_page: Callable[..., Page]) -> None:
-    page = open_page("/")
+def add_authenticator(page: Page) -> Callable[[], Any]:
+    """Give the browser what holds passkeys, and return what takes it away."""
     devtools = page.context.new_cdp_session(page)
     devtools.send("WebAuthn.enable")
     devtools.send("WebAuthn.addVirtualAuthenticator", {"options": AUTHENTICATOR})
-    look(page, "User service", "home")
+    return lambda: devtools.send("WebAuthn.disable")
+
+
+def test_person_walks_through_the_account(open_page: Callable[..., Page]) -> None:
+    page = open_page("/")
+    remove_authenticator = add_authenticator(page)
+    look(page, NAME, "home")
     page.get_by_role("main").get_by_role("link", name="Create account").click()
     look(page, "Create your account", "sign-up")
     page.get_by_label("E-mail address").fill("eve@example.com")
@@ -133,7 +140,7 @@ def test_person_walks_through_the_account(open_page: Callable[..., Page]) -> Non
     press(page, "Add a passkey")
     expect(page.get_by_role("status")).to_contain_text("The passkey is added.")
     look(page, "Passkeys", "passkeys")
-    devtools.send("WebAuthn.disable")
+    remove_authenticator()  # else it signs in by itself
     press(page, "Sign out")
     page.go_back()
     expect(page.get_by_role("heading", level=1)).to_have_text("Sign in")  # nothing of the cache
@@ -170,14 +177,12 @@ def come_back_and_leave(page: Page, code: str) -> None:
     look(page, "Delete your account", "delete")
     page.get_by_label("Type your e-mail address").fill("eve@example.com")
     press(page, "Delete everything")
-    expect(page.get_by_role("heading", level=1)).to_have_text("User service")
+    expect(page.get_by_role("heading", level=1)).to_have_text(NAME)
 
 
 def test_passkey_signs_in_without_a_password(open_page: Callable[..., Page]) -> None:
     page = open_page("/sign-up")
-    devtools = page.context.new_cdp_session(page)
-    devtools.send("WebAuthn.enable")
-    devtools.send("WebAuthn.addVirtualAuthenticator", {"options": AUTHENTICATOR})
+    add_authenticator(page)
     page.get_by_label("E-mail address").fill("pia@example.com")
     page.get_by_label("Password", exact=True).fill(PASSWORD)
     press(page, "Create account")

@@ -1,4 +1,4 @@
-// What pages can do better with a script; all but passkeys works without.
+// What pages can do better with a script.
 (() => {
   // Instants in the visitor's own time zone and words.
   const format = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
