@@ -27,7 +27,7 @@ COMPILE = .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --g
 unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME
 export UV_CUSTOM_COMPILE_COMMAND = make lock
 
-.PHONY: help setup run test check format domain revision rebase-revision migrate rehearse reset
+.PHONY: help setup run demo test check format domain revision rebase-revision migrate rehearse reset
 .PHONY: lock audit mine update client client-check
 .PHONY: bench bench-compare bench-migrations compose-check cluster-check fault-check mine-check
 
@@ -51,6 +51,9 @@ setup: .venv/ready ## Create .venv with the locked packages
 run: setup ## Migrate the database and serve it on http://HOST:PORT, with reload
 	@echo "Starting PostgreSQL unless DATABASE_URL names one, and migrating"
 	@.venv/bin/app run --reload --host "$(HOST)" --port "$(PORT)"
+
+demo: setup ## Fill the development database with people, events and mail, and open it in a browser
+	@.venv/bin/python -m tools.demo "$(HOST)" "$(PORT)"
 
 test: setup ## Run the tests on a throw-away database; ARGS=--fixtures lists what they are given
 	@.venv/bin/pytest --numprocesses auto --maxprocesses 8 $(ARGS)

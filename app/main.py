@@ -26,6 +26,7 @@ from app.parts import (
     FEATURES,
     NAME,
     PAGES,
+    SITE,
     WITNESSES,
     create_connections,
     create_database,
@@ -33,6 +34,7 @@ from app.parts import (
     create_hasher,
     create_mail_worker,
     create_samples,
+    create_token_sources,
     read_revisions,
 )
 from app.settings import Settings, read_settings
@@ -79,14 +81,19 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.stopping = False
     app.state.gate = create_gate(settings)
     app.state.deletion_grace = timedelta(days=settings.account_deletion_days)
+    app.state.token_sources = create_token_sources(settings)
     app.state.witnesses = WITNESSES
-    app.state.pages = Pages(service=NAME, password_min_length=settings.password_min_length)
+    app.state.pages = Pages(
+        service=NAME,
+        password_min_length=settings.password_min_length,
+        deletion_days=settings.account_deletion_days,
+    )
     install_error_handlers(app)
     # What is asked for most comes first, since routes are tried in this order.
     for router in (me_router, items_router, users_router, auth_router, *FEATURES):
         app.include_router(router, prefix=API)
     app.include_router(health_router)
-    for pages in (auth_pages, *PAGES):
+    for pages in (auth_pages, *PAGES, *SITE):
         app.include_router(pages)
     if settings.serves_docs:
         app.include_router(docs_router)

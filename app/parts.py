@@ -13,6 +13,7 @@ from app.audit.dependencies import AuditTrail
 from app.audit.router import router as audit_router
 from app.audit.service import note_command, read_own_events
 from app.audit.service import purge as purge_audit
+from app.auth.dependencies import TokenSource
 from app.auth.export import FURTHER
 from app.auth.gate import Gate
 from app.auth.password_policy import PasswordPolicy
@@ -41,6 +42,8 @@ from app.second_factors.reset import WRITERS as SECOND_FACTOR_WRITERS
 from app.second_factors.reset import reset_at_once
 from app.second_factors.router import router as second_factors_router
 from app.settings import PROJECT, Settings
+from app.site.cookie import SessionCookie
+from app.site.router import ROUTERS as SITE_ROUTERS
 from app.users.permissions import GRANTING
 from app.web.connections import Connections, Patience
 from app.web.health import Revisions
@@ -57,6 +60,7 @@ FEATURES: Final[Sequence[APIRouter]] = [
 PAGES: Final[Sequence[APIRouter]] = [
     second_factors_pages,
 ]
+SITE: Final[Sequence[APIRouter]] = SITE_ROUTERS
 AccountCommand = Callable[[AsyncSession, Any, str], Awaitable[None]]
 ACCOUNT_COMMANDS: Final[dict[str, AccountCommand]] = {
     "reset-second-factors": reset_at_once,
@@ -112,6 +116,11 @@ def create_gate(settings: Settings) -> Gate:
         required=settings.second_factor_required,
         factors=[OneTimeCodes(), Passkeys(create_relying_party(settings))],
     )
+
+
+def create_token_sources(settings: Settings) -> Sequence[TokenSource]:
+    """Name where a request may have its token besides the header."""
+    return (SessionCookie.at(settings.public_url),)
 
 
 def create_database(url: URL, settings: Settings, pool_size: int) -> Database:

@@ -2,10 +2,10 @@
 
 import re
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Protocol
 
 from fastapi import Depends, Form, Request
 from fastapi.security import OAuth2PasswordBearer
@@ -33,6 +33,12 @@ class NotAuthenticated(Unauthenticated):
     headers: ClassVar = {"WWW-Authenticate": "Bearer"}
 
 
+class TokenSource(Protocol):
+    """Where a token may be besides the header; `app/parts.py` names what features bring."""
+
+    def find_token(self, request: Request) -> str | None: ...
+
+
 # FastAPI's own refusal is no problem document, so that of a missing token is ours.
 _scheme = OAuth2PasswordBearer(tokenUrl="/api/v1/auth/login", auto_error=False)
 
@@ -42,10 +48,18 @@ async def get_any_login(
 ) -> Login:
     """Return the caller's login even where the gate lets it do nothing else."""
     if token is None:
-        raise NotAuthenticated
+        token = _find_other_token(request)
     login = await authenticate(session, await get_database(request), token)
     bind_contextvars(user_id=str(login.user.id), session_id=str(login.session_id))
     return login
+
+
+def _find_other_token(request: Request) -> str:
+    sources: Sequence[TokenSource] = request.app.state.token_sources
+    for source in sources:
+        if token := source.find_token(request):
+            return token
+    raise NotAuthenticated
 
 
 AnyLogin = Annotated[Login, Depends(get_any_login)]

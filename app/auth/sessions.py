@@ -147,15 +147,17 @@ async def lock_session(session: AsyncSession, session_id: uuid.UUID) -> bool:
 
 async def list_sessions(session: AsyncSession, login: Login) -> Sequence[LoginSessionPublic]:
     """Return the caller's live login sessions, the one used last first."""
-    found = await session.exec(
-        select(LoginSession)
-        .where(LoginSession.user_id == login.user.id, is_live())
-        .order_by(col(LoginSession.last_used_at).desc(), col(LoginSession.id))
-    )
     return [
         LoginSessionPublic(**each.model_dump(), current=each.id == login.session_id)
-        for each in found
+        for each in await list_user_sessions(session, login.user.id)
     ]
+
+
+async def list_user_sessions(session: AsyncSession, user_id: uuid.UUID) -> Sequence[LoginSession]:
+    """Return a user's live login sessions, the one used last first."""
+    mine = select(LoginSession).where(LoginSession.user_id == user_id, is_live())
+    used_last = (col(LoginSession.last_used_at).desc(), col(LoginSession.id))
+    return list(await session.exec(mine.order_by(*used_last)))
 
 
 async def log_out(session: AsyncSession, login: Login) -> None:

@@ -5,7 +5,7 @@ from typing import Final
 
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm.exc import StaleDataError
-from sqlmodel import col, select
+from sqlmodel import col, func, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from app.database.errors import violates
@@ -65,6 +65,12 @@ async def _require(session: AsyncSession, user: User, permission: str, item: Ite
     if not await may(session, user, permission) or item is None:
         raise ItemNotFound
     return item
+
+
+async def count_items(session: AsyncSession, owner_id: uuid.UUID) -> int:
+    """Return how many items a user owns."""
+    mine = select(func.count()).where(Item.owner_id == owner_id)
+    return (await session.exec(mine)).one()
 
 
 async def list_items(session: AsyncSession, user: User, query: PageQuery) -> Page[Item]:

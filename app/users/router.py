@@ -23,9 +23,9 @@ from app.users import service
 from app.users.dependencies import DeletionGraceDep
 from app.users.models import User
 from app.users.permissions import PermissionRequired, SuperuserRequired
-from app.users.schemas import UserCreate, UserPage, UserPublic, UserUpdate, UserUpdateMe
+from app.users.schemas import UserCreate, UserPage, UserPublic, UserQuery, UserUpdate, UserUpdateMe
 from app.users.service import EmailTaken, LastSuperuser, UserNotFound
-from app.web.pagination import Page, PageQuery
+from app.web.pagination import Page
 from app.web.problems import problems
 from app.web.router import Router
 from app.web.session import SessionDep, TransactionDep
@@ -78,7 +78,7 @@ async def export_me(session: TransactionDep, login: RecentLogin) -> StreamingRes
 
 
 @router.get("", response_model=UserPage, dependencies=[*READERS, Depends(given_once)])
-async def list_users(session: SessionDep, query: Annotated[PageQuery, Query()]) -> Page[User]:
+async def list_users(session: SessionDep, query: Annotated[UserQuery, Query()]) -> Page[User]:
     """List users, newest first; `search` looks for words of addresses and names by how they begin.
 
     An address that somebody has finds nobody else. Of more than 10,000 that match, some are shown.

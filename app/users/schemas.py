@@ -2,12 +2,13 @@
 
 import uuid
 from datetime import datetime
+from typing import Literal
 
 from pydantic import MISSING, StrictBool
 from sqlmodel import Field
 
 from app.users.models import UserBase
-from app.web.pagination import PagePublic
+from app.web.pagination import PagePublic, PageQuery
 from app.web.schemas import Input, Line, Output, PublicEmail
 
 
@@ -22,6 +23,15 @@ class UserUpdateMe(Input):
 class UserUpdate(UserUpdateMe):
     is_active: StrictBool | MISSING = MISSING
     is_superuser: StrictBool | MISSING = MISSING
+
+
+State = Literal["active", "deactivated", "superuser"]
+
+
+class UserQuery(PageQuery):
+    """Which users."""
+
+    state: State | None = None
 
 
 class UserPublic(Output):

@@ -4,8 +4,9 @@ Functions take the session first, flush when they need the database's answer, an
 """
 
 import uuid
+from typing import Final
 
-from sqlalchemy import delete
+from sqlalchemy import delete, not_
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -15,12 +16,19 @@ from app.database.errors import violates
 from app.database.search import find_words
 from app.users.models import SEARCHED, User
 from app.users.permissions import SuperuserRequired
-from app.users.schemas import UserCreate, UserUpdate, UserUpdateMe
+from app.users.schemas import UserCreate, UserQuery, UserUpdate, UserUpdateMe
 from app.web.errors import Conflict, NotFound
-from app.web.pagination import Page, PageQuery, get_page
+from app.web.pagination import Page, get_page
 from app.web.schemas import find_canonical_email
 
 NO_PASSWORD = "!"  # noqa: S105  # no hash looks like this, so nothing matches it
+
+
+_STATES: Final = {
+    "active": col(User.is_active),
+    "deactivated": not_(col(User.is_active)),
+    "superuser": col(User.is_superuser),
+}
 
 
 class EmailTaken(Conflict):
@@ -64,18 +72,20 @@ async def find_user_by_email(session: AsyncSession, email: str) -> User | None:
     return (await session.exec(select(User).where(User.email == email))).one_or_none()
 
 
-async def list_users(session: AsyncSession, query: PageQuery) -> Page[User]:
+async def list_users(session: AsyncSession, query: UserQuery) -> Page[User]:
     """Return a page of users, newest first, in whose address or name each word begins one.
 
     An address that somebody has finds nobody else.
     """
+    states = [_STATES[query.state]] if query.state else []
+    matching = select(User).where(*states)
     if query.search is None:
-        return await get_page(session, select(User), query)
+        return await get_page(session, matching, query)
     email = find_canonical_email(query.search)
     if email and (user := await find_user_by_email(session, email)):
-        return Page([user])
-    found = find_words(User, SEARCHED, query.search)
-    return await get_page(session, select(User), query, found=found)
+        return Page(list(await session.exec(matching.where(col(User.id) == user.id))))
+    found = find_words(User, SEARCHED, query.search, *states)
+    return await get_page(session, matching, query, found=found)
 
 
 async def update_user(session: AsyncSession, user: User, data: UserUpdateMe) -> User:

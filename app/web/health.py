@@ -121,7 +121,7 @@ async def check_schema(session: AsyncSession, wanted: str) -> None:
 
 async def check_revision(session: AsyncSession, revisions: Revisions, *, newer: bool) -> None:
     """Raise `WrongRevision` unless the database is at the release's revision, or a `newer` one."""
-    current = await _read_revisions(session)
+    current = await read_revisions(session)
     if revisions.are_behind(current):
         if not newer:
             raise WrongRevision(
@@ -135,7 +135,8 @@ async def check_revision(session: AsyncSession, revisions: Revisions, *, newer: 
         )
 
 
-async def _read_revisions(session: AsyncSession) -> frozenset[str]:
+async def read_revisions(session: AsyncSession) -> frozenset[str]:
+    """Return where the database is, or raise `WrongRevision` if nothing has been migrated."""
     try:
         return frozenset(await session.exec(_REVISIONS))
     except ProgrammingError as error:
