@@ -25,6 +25,7 @@ from app.parts import (
     FEATURES,
     NAME,
     PAGES,
+    SIGN_IN,
     SITE,
     WITNESSES,
     create_connections,
@@ -81,7 +82,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.gate = create_gate(settings)
     app.state.token_sources = create_token_sources(settings)
     app.state.witnesses = WITNESSES
-    app.state.pages = Pages(service=NAME, password_min_length=settings.password_min_length)
+    app.state.pages = Pages(
+        service=NAME, password_min_length=settings.password_min_length, sign_in=SIGN_IN
+    )
     install_error_handlers(app)
     # What is asked for most comes first, since routes are tried in this order.
     for router in (me_router, items_router, users_router, auth_router, *FEATURES):

@@ -50,6 +50,8 @@ NAME = "User service"
 FEATURES: Final[Sequence[APIRouter]] = (audit_router, second_factors_router, passkeys_router)
 PAGES: Final[Sequence[APIRouter]] = (second_factors_pages,)
 SITE: Final[Sequence[APIRouter]] = SITE_ROUTERS
+SIGN_IN: Final[str | None] = "sign-in"
+"""Where the pages of mails lead on."""
 AccountCommand = Callable[[AsyncSession, Any, str], Awaitable[None]]
 ACCOUNT_COMMANDS: Final[dict[str, AccountCommand]] = {
     "reset-second-factors": reset_at_once,

@@ -233,7 +233,9 @@ async def test_administrator_looks_after_users(
     assert "The account is deleted" in await browser.send(f"{page}/delete")
     html = await browser.open(page)
     assert (browser.status, find_heading(html)) == (404, "Not found")
-    events = await browser.open(f"/admin/events?kind=&user_id={user.id}&actor_id=")
+    events = await browser.open(f"/admin/events?kind=&user={user.id}&actor={admin.email}")
+    assert "Nothing here is like that" in await browser.open(f"/admin/events?kind={'x' * 255}")
+    assert "Nothing here is like that" in await browser.open("/admin/events?user=nobody")
     for kind in ("deactivate_user", "promote_user", "end_user_sessions", "delete_user"):
         assert f"pages-{kind}" in events
     of_admin = select(AuditEvent.kind).where(col(AuditEvent.actor_id) == admin.id)
