@@ -26,6 +26,7 @@ from app.parts import (
     FEATURES,
     NAME,
     PAGES,
+    SIGN_IN,
     SITE,
     WITNESSES,
     create_connections,
@@ -87,6 +88,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         service=NAME,
         password_min_length=settings.password_min_length,
         deletion_days=settings.account_deletion_days,
+        sign_in=SIGN_IN,
     )
     install_error_handlers(app)
     # What is asked for most comes first, since routes are tried in this order.

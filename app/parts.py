@@ -61,6 +61,8 @@ PAGES: Final[Sequence[APIRouter]] = [
     second_factors_pages,
 ]
 SITE: Final[Sequence[APIRouter]] = SITE_ROUTERS
+SIGN_IN: Final[str | None] = "sign-in"
+"""Where the pages of mails lead on."""
 AccountCommand = Callable[[AsyncSession, Any, str], Awaitable[None]]
 ACCOUNT_COMMANDS: Final[dict[str, AccountCommand]] = {
     "reset-second-factors": reset_at_once,

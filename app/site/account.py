@@ -2,14 +2,14 @@
 
 from typing import Annotated
 
-from fastapi import Depends, Form, Response
+from fastapi import Form, Response
 
 from app.auth import deletion, recovery, service
-from app.auth.dependencies import HasherDep, LimitsDep, get_recent_login
+from app.auth.dependencies import HasherDep, LimitsDep
 from app.auth.schemas import EmailChange, PasswordChange
 from app.second_factors import service as second_factors
 from app.second_factors.dependencies import SecondFactorsDep
-from app.site.dependencies import CookieDep, UserVisit
+from app.site.dependencies import LATELY, CookieDep, UserVisit
 from app.site.forms import DeletionForm, NameForm
 from app.site.routing import go, new_router
 from app.users import service as users
@@ -19,7 +19,6 @@ from app.web.errors import InvalidField
 from app.web.session import SessionDep
 
 router = new_router()
-RECENT = [Depends(get_recent_login)]
 
 
 @router.get("/account")
@@ -55,13 +54,13 @@ async def change_name(
     return go("/account", "name")
 
 
-@router.get("/account/email", dependencies=RECENT)
+@router.get("/account/email", dependencies=LATELY)
 async def ask_for_email(visit: UserVisit) -> Response:
     """Show the form for another address."""
     return visit.show("forms/account/email.html")
 
 
-@router.post("/account/email", dependencies=RECENT)
+@router.post("/account/email", dependencies=LATELY)
 async def request_email_change(
     session: SessionDep, limits: LimitsDep, visit: UserVisit, form: Annotated[EmailChange, Form()]
 ) -> Response:
@@ -70,13 +69,13 @@ async def request_email_change(
     return go("/account", "email")
 
 
-@router.get("/account/password", dependencies=RECENT)
+@router.get("/account/password", dependencies=LATELY)
 async def ask_for_password(visit: UserVisit) -> Response:
     """Show the form for another password."""
     return visit.show("forms/account/password.html")
 
 
-@router.post("/account/password", dependencies=RECENT)
+@router.post("/account/password", dependencies=LATELY)
 async def change_password(
     session: SessionDep,
     hasher: HasherDep,
@@ -89,13 +88,13 @@ async def change_password(
     return go("/account", "password")
 
 
-@router.get("/account/delete", dependencies=RECENT)
+@router.get("/account/delete", dependencies=LATELY)
 async def ask_for_deletion(visit: UserVisit) -> Response:
     """Ask whether the account is to be deleted."""
     return visit.show("forms/account/delete.html")
 
 
-@router.post("/account/delete", dependencies=RECENT)
+@router.post("/account/delete", dependencies=LATELY)
 async def delete_account(
     session: SessionDep,
     visit: UserVisit,

@@ -13,14 +13,14 @@ from app.auth.sessions import end_all_sessions
 from app.second_factors.dependencies import SecondFactorsDep
 from app.second_factors.reset import request_reset
 from app.site.confirming import Question
-from app.site.dependencies import UserVisit
+from app.site.dependencies import UserVisit, visit_as_user
 from app.site.routing import go, new_router
 from app.site.users import PATH as USERS
 from app.users import service
 from app.users.schemas import UserUpdate
 from app.web.session import SessionDep
 
-router = new_router(get_superuser, get_recent_login)
+router = new_router(visit_as_user, get_superuser, get_recent_login)
 PATH = f"{USERS}/{{user_id}}"
 
 
