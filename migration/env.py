@@ -1,6 +1,7 @@
 """How Alembic reaches the database, and where it learns what the tables should be."""
 
 import logging
+import warnings
 from logging.config import fileConfig
 
 from alembic import context
@@ -61,6 +62,8 @@ if len(heads := ScriptDirectory.from_config(config).get_heads()) > 1:
 try:
     target_metadata = load_models()
     given, place = find_url()
+    # An index that is for PostgreSQL alone (`ddl_if`) is not missed on SQLite.
+    warnings.filterwarnings("ignore", "autogenerate skipping metadata-specified expression")
     with database_url(given, place) as url:
         engine = create_engine(url, poolclass=NullPool)
         alembic_online.run(context, engine, target_metadata=target_metadata)

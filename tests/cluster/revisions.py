@@ -68,7 +68,7 @@ def _interrupt(act: Callable[[Stage], float]) -> Callable[[Stage], float]:
     return inflict
 
 
-_IS_BEING_BUILT = "SELECT FROM pg_stat_progress_create_index WHERE phase LIKE 'building%'"
+_IS_BEING_BUILT = "SELECT pid FROM pg_stat_progress_create_index WHERE phase LIKE 'building%'"
 
 
 def _take_back(stage: Stage) -> None:
