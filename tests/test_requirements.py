@@ -51,7 +51,7 @@ INJECTIONS = [
     "\\'; SELECT pg_sleep(9); --",
     "%(password)s :password $1 %s ?",
     "<script>alert(1)</script>",
-    "{{ 7 * 7 }} ${7*7} <%= 7 * 7 %>",
+    "{{ config }} ${jndi} <%= system %>",
     "*)(uid=*))(|(uid=*",
     "../../etc/passwd",
     "$(id) `id` | id",
