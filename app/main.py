@@ -4,6 +4,7 @@ import gc
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
+from functools import cache, partial
 from typing import Any
 
 from fastapi import FastAPI
@@ -11,6 +12,7 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
+from app.auth.authorization import list_permissions
 from app.auth.pages import router as auth_pages
 from app.auth.rate_limit import RateLimits
 from app.auth.router import router as auth_router
@@ -98,6 +100,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         app.include_router(pages)
     if settings.serves_docs:
         app.include_router(docs_router)
+    # To look at all routes takes a while, for few requests.
+    app.state.list_permissions = cache(partial(list_permissions, app))
     return app
 
 
