@@ -29,7 +29,7 @@ export UV_CUSTOM_COMPILE_COMMAND = make lock
 
 .PHONY: help setup run demo test check format domain revision rebase-revision migrate rehearse reset
 .PHONY: lock audit mine update client client-check
-.PHONY: bench bench-compare bench-migrations compose-check fault-check mine-check
+.PHONY: bench bench-compare bench-migrations compose-check cluster-check fault-check mine-check
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' Makefile
@@ -82,6 +82,7 @@ rebase-revision: setup ## Put the newer of two branches of revisions on top of t
 
 migrate: setup ## Upgrade the database to the newest revision
 	@.venv/bin/alembic upgrade head
+	@.venv/bin/python -m app.database.drift
 
 reset: setup ## Delete the development database with all its rows, and make it anew; asks first
 	@.venv/bin/python migration/reset.py
@@ -109,6 +110,9 @@ audit: setup ## Compare the locked packages with the known vulnerabilities
 compose-check: ## Try both Compose stacks as their users do; skips where no Docker engine answers
 	@"$(PYTHON)" -m tests.compose $(ARGUMENTS)
 
+cluster-check: setup ## Try the service on a cluster that fails over; skips where a program is missing
+	@.venv/bin/python -m tests.cluster $(ARGUMENTS)
+
 fault-check: setup ## Inflict faults on the service under load; as root in namespaces of its own
 	@.venv/bin/python -m tests.faults $(ARGUMENTS)
 
@@ -126,7 +130,7 @@ mine: setup ## Make this clone your own project: make mine NAME="Acme Notes" WIT
 	@.venv/bin/python -m pip uninstall --quiet --yes user-service
 	@$(PIP) --quiet --no-deps --no-build-isolation --editable . && touch .venv/ready
 
-mine-check: setup ## Try that with each feature left out, and what follows; takes an hour
+mine-check: setup ## Try that in many ways, in hours; ARGUMENTS=items one, ARGUMENTS=--quick in minutes
 	@.venv/bin/python -m tests.template $(ARGUMENTS)
 
 update: setup ## Take what is new in the template, on a branch: make update FROM=template/main

@@ -3,6 +3,7 @@
 import gc
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import timedelta
 from typing import Any
 
 from fastapi import FastAPI
@@ -10,11 +11,11 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
+from app.auth.authorization import list_permissions
 from app.auth.pages import router as auth_pages
 from app.auth.rate_limit import RateLimits
 from app.auth.router import router as auth_router
 from app.database.tables import load_models
-from app.database.url import database_url
 from app.items.router import router as items_router
 from app.mail.worker import running
 from app.observability.events import LastResort, RequestEvents, name_operation
@@ -80,10 +81,14 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.settings = settings
     app.state.stopping = False
     app.state.gate = create_gate(settings)
+    app.state.deletion_grace = timedelta(days=settings.account_deletion_days)
     app.state.token_sources = create_token_sources(settings)
     app.state.witnesses = WITNESSES
     app.state.pages = Pages(
-        service=NAME, password_min_length=settings.password_min_length, sign_in=SIGN_IN
+        service=NAME,
+        password_min_length=settings.password_min_length,
+        deletion_days=settings.account_deletion_days,
+        sign_in=SIGN_IN,
     )
     install_error_handlers(app)
     # What is asked for most comes first, since routes are tried in this order.
@@ -94,6 +99,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         app.include_router(pages)
     if settings.serves_docs:
         app.include_router(docs_router)
+    app.state.permissions = list_permissions(app)
     return app
 
 
@@ -135,7 +141,7 @@ async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
     app.state.hasher = create_hasher(settings)
     async with AsyncExitStack() as stack:
         stack.callback(app.state.hasher.close)
-        url = stack.enter_context(database_url(settings.given_database_url))
+        url = stack.enter_context(settings.open_database_url())
         database = app.state.database = create_database(url, settings, settings.database_pool_size)
         stack.push_async_callback(database.dispose)
         app.state.limits = RateLimits(database)

@@ -16,6 +16,7 @@ from fastapi.security import OAuth2PasswordBearer, OAuth2PasswordRequestForm
 from pwdlib import PasswordHash
 from pwdlib.hashers.argon2 import Argon2Hasher
 from pydantic import BaseModel
+from sqlalchemy import or_
 from sqlalchemy.ext.asyncio import async_sessionmaker, create_async_engine
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -90,12 +91,17 @@ async def get_me(user: CurrentUser) -> User:
 
 
 @router.get("/users", response_model=Users)
-async def list_users(session: SessionDep, user: CurrentUser, limit: int = 50) -> dict[str, object]:
+async def list_users(
+    session: SessionDep, user: CurrentUser, limit: int = 50, search: str | None = None
+) -> dict[str, object]:
     if not user.is_superuser:
         raise HTTPException(403)
     newest = select(User).order_by(col(User.created_at).desc(), col(User.id).desc())
+    if search is not None:
+        fields = (col(User.email), col(User.full_name))
+        newest = newest.where(or_(*(each.icontains(search, autoescape=True) for each in fields)))
     rows = (await session.exec(newest.limit(limit + 1))).all()
-    return {"data": rows[:limit], "next_cursor": str(rows[-1].id)}
+    return {"data": rows[:limit], "next_cursor": str(rows[-1].id) if rows else None}
 
 
 @router.get("/items", response_model=Items)

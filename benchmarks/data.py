@@ -5,6 +5,7 @@ user of any data set can be called.
 """
 
 import uuid
+from dataclasses import dataclass
 from hashlib import md5
 from ipaddress import IPv4Address
 from pathlib import Path
@@ -17,7 +18,6 @@ from sqlalchemy import URL
 
 from app.database.url import libpq_uri
 
-ITEMS_PER_USER = 25  # a page of 20, and more behind it
 PASSWORD = "correct horse battery staple"  # noqa: S105  # of users who exist for minutes
 
 _ROOT = Path(__file__).parents[1]
@@ -36,11 +36,11 @@ INSERT INTO item (id, owner_id, title, description, created_at, updated_at)
     FROM generate_series(0, {items} - 1) AS n;
 INSERT INTO login_session (id, user_id, token_hash, created_at, last_used_at, authenticated_at,
                            expires_at, address, user_agent)
-    SELECT gen_random_uuid(), md5('user' || n)::uuid,
+    SELECT gen_random_uuid(), md5('user' || n % {users})::uuid,
            sha256(('ust_' || lpad(n::text, 43, '0'))::bytea),
            now(), now() + interval '1 day', now(), now() + interval '30 days',
-           host('10.0.0.0'::inet + n), NULL
-    FROM generate_series(0, {users} - 1) AS n;
+           host('10.0.0.0'::inet + n % {users}), NULL
+    FROM generate_series(0, {sessions} - 1) AS n;
 INSERT INTO known_device (user_id, fingerprint, last_used_at)
     SELECT md5('user' || n)::uuid, sha256(place), now()
     FROM generate_series(0, {users} - 1) AS n,
@@ -60,7 +60,7 @@ INSERT INTO outbox (id, kind, payload, created_at, run_at, attempts, sent_at)
 _INDEXES = """
 SELECT format('DROP INDEX %I', c.relname), pg_get_indexdef(c.oid)
 FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
-WHERE i.indrelid = 'item'::regclass AND NOT i.indisprimary
+WHERE i.indrelid IN ('item'::regclass, '"user"'::regclass) AND NOT i.indisprimary
 UNION ALL
 SELECT format('ALTER TABLE item DROP CONSTRAINT %I', conname),
        format('ALTER TABLE item ADD CONSTRAINT %I %s', conname, pg_get_constraintdef(oid))
@@ -68,8 +68,21 @@ FROM pg_constraint WHERE conrelid = 'item'::regclass AND contype = 'p'
 """
 
 
-def count_users(items: int) -> int:
-    return items // ITEMS_PER_USER
+@dataclass(frozen=True)
+class Size:
+    """How many rows there are."""
+
+    items: int
+    items_per_user: int = 25  # a page of 20, and more behind it
+    sessions_per_user: int = 1
+
+    @property
+    def users(self) -> int:
+        return self.items // self.items_per_user
+
+
+# Of 10 thousand and of a million users: `--large`.
+LARGE = [Size(items, 10, 2) for items in (100_000, 10_000_000)]
 
 
 def user_id(number: int) -> uuid.UUID:
@@ -95,24 +108,30 @@ def token(number: int) -> str:
     return f"ust_{number:043}"
 
 
-def create_database(server: URL, items: int, hashed_password: str) -> URL:
-    """Create a database of so many items, with the tables and indexes of production."""
-    url = server.set(drivername="postgresql+psycopg", database=f"items_{items}")
+def create_database(server: URL, size: Size, hashed_password: str) -> URL:
+    """Create a database of this size, with the tables and indexes of production."""
+    name = f"items_{size.items}"
+    url = server.set(drivername="postgresql+psycopg", database=name)
     with psycopg.connect(libpq_uri(server), autocommit=True) as connection:
-        create = sql.SQL("CREATE DATABASE {}").format(sql.Identifier(f"items_{items}"))
+        create = sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name))
         connection.execute(create)
     config = Config()
     config.set_main_option("script_location", str(_ROOT / "migration").replace("%", "%%"))
     shown = url.render_as_string(hide_password=False)
     config.set_main_option("sqlalchemy.url", shown.replace("%", "%%"))
     command.upgrade(config, "head")
-    fill(url, items, hashed_password)
+    fill(url, size, hashed_password)
     return url
 
 
-def fill(url: URL, items: int, hashed_password: str) -> None:
+def fill(url: URL, size: Size, hashed_password: str) -> None:
     """Write the rows into a migrated, empty database, which is vacuumed then."""
-    rows = sql.SQL(_ROWS).format(items=items, users=count_users(items), password=hashed_password)
+    rows = sql.SQL(_ROWS).format(
+        items=size.items,
+        users=size.users,
+        sessions=size.users * size.sessions_per_user,
+        password=hashed_password,
+    )
     with psycopg.connect(libpq_uri(url), autocommit=True) as connection:
         connection.execute("SET maintenance_work_mem = '256MB'")
         indexes = connection.execute(_INDEXES).fetchall()

@@ -7,6 +7,7 @@ the service: what any Python service on this database would have to pay. It is n
 import asyncio
 import json
 import os
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -27,7 +28,7 @@ Answer = tuple[int, object]
 _POOL_SIZE = 10
 _HEADERS = [(b"content-type", b"application/json"), (b"cache-control", b"no-store")]
 _USER = """u.id, u.email, u.is_active, u.is_superuser, u.full_name, u.email_verified_at,
-    u.created_at, u.updated_at"""
+    u.deletion_due_at, u.created_at, u.updated_at"""
 _ITEM = "id, owner_id, title, description, created_at, updated_at"
 _AUTHENTICATE = f"""
     SELECT {_USER}, s.id AS session_id,
@@ -44,6 +45,12 @@ _CREATE_ITEM = f"""INSERT INTO item (id, owner_id, title, description)
 _UPDATE_ITEM = f"""UPDATE item SET title = %s, updated_at = now() WHERE id = %s
     RETURNING {_ITEM}"""  # noqa: S608
 _LIST_USERS = f"""SELECT {_USER} FROM "user" u ORDER BY created_at DESC, id DESC LIMIT %s"""  # noqa: S608
+_FOUND = f"""WITH found AS MATERIALIZED (SELECT id, created_at FROM "user" WHERE
+        to_tsvector('simple', translate(email || ' ' || coalesce(full_name, ''), '@._+-/<>&',
+                                        '         ')) @@ to_tsquery('simple', %s) LIMIT 10000)
+    SELECT {_USER} FROM "user" u WHERE id IN (
+        SELECT id FROM found ORDER BY created_at DESC, id DESC LIMIT %s)
+    ORDER BY created_at DESC, id DESC"""  # noqa: S608
 _LIMIT = """INSERT INTO rate_limit (key_hash, arrival_at) VALUES (%s, now() + interval '3 seconds')
     ON CONFLICT (key_hash) DO UPDATE
     SET arrival_at = greatest(rate_limit.arrival_at, now()) + interval '3 seconds'
@@ -142,8 +149,13 @@ async def _list_users(scope: Any, _key: str, _body: bytes) -> Answer:
     limit = _limit(scope)
     async with pool.connection() as connection:
         await _authenticate(connection, scope)
-        rows = await (await connection.execute(_LIST_USERS, (limit + 1,))).fetchall()
-    return 200, {"data": rows[:limit], "next_cursor": str(rows[-1]["id"])}
+        if words := parse_qs(scope["query_string"]).get(b"search"):
+            found = " & ".join(f"{word}:*" for word in re.findall(r"\w+", words[0].decode()))
+            listed = connection.execute(_FOUND, (found, limit + 1))
+        else:
+            listed = connection.execute(_LIST_USERS, (limit + 1,))
+        rows = await (await listed).fetchall()
+    return 200, {"data": rows[:limit], "next_cursor": str(rows[-1]["id"]) if rows else None}
 
 
 async def _list_items(scope: Any, _key: str, _body: bytes) -> Answer:

@@ -52,8 +52,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="bench-", dir=options.folder) as name:
         folder = Path(name)
         with running_server(folder / "postgres", *POSTGRES) as server:
-            for items in options.items:
-                result["data_sets"][str(items)] = measure(server, folder, items, options)
+            for size in data.LARGE if options.large else map(data.Size, options.items):
+                result["data_sets"][str(size.items)] = measure(server, folder, size, options)
     path = keep(result, options.label)
     report.write(result)
     say(f"\nKept in {path}")
@@ -62,6 +62,9 @@ def main() -> None:
 def read_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--items", type=int, nargs="+", default=[10_000, 1_000_000])
+    parser.add_argument(
+        "--large", action="store_true", help="10 thousand and 1 million users; needs 12 GB"
+    )
     parser.add_argument("--workloads", nargs="+", choices=WORKLOADS, default=list(WORKLOADS))
     parser.add_argument("--seconds", type=int, default=5, help="of one round of a workload")
     parser.add_argument("--rounds", type=int, default=3)
@@ -93,11 +96,13 @@ def _say_git(*arguments: str) -> str:
     return done.stdout.strip()
 
 
-def measure(server: URL, folder: Path, items: int, options: argparse.Namespace) -> dict[str, Any]:
+def measure(
+    server: URL, folder: Path, size: data.Size, options: argparse.Namespace
+) -> dict[str, Any]:
     """Measure the servers on a data set, and how large their workers became."""
-    say(f"\n{items:,} items of {data.count_users(items):,} users")
+    say(f"\n{size.items:,} items of {size.users:,} users")
     began = time.monotonic()
-    url = data.create_database(server, items, floor.hasher.hash(data.PASSWORD))
+    url = data.create_database(server, size, floor.hasher.hash(data.PASSWORD))
     say(f"written in {time.monotonic() - began:.0f} s")
     postgres = find_postgres(folder)
     with ExitStack() as stack:
@@ -107,11 +112,11 @@ def measure(server: URL, folder: Path, items: int, options: argparse.Namespace) 
             )
             for kind in processes.COMMANDS
         }
-        result: dict[str, Any] = {"workloads": {}, "memory": {}}
+        result: dict[str, Any] = {"users": size.users, "workloads": {}, "memory": {}}
         for name in options.workloads:
             if name in _WITH_LOGINS and not result["memory"]:  # hashing needs memory of its own
                 result["memory"] = {kind: each.memory() for kind, each in servers.items()}
-            load.write_requests(folder / "requests", WORKLOADS[name].requests(items))
+            load.write_requests(folder / "requests", WORKLOADS[name].requests(size))
             clients = WORKLOADS[name].clients
             rounds = drive(servers, postgres, folder / "requests", clients, options)
             result["workloads"][name] = rounds
@@ -138,7 +143,7 @@ def drive(
                 send = partial(load.drive, server.port, requests, clients, seconds, position)
                 seen = measure_round(server, postgres, send) | {"tries": tries}
                 position += int(seen["requests"])
-                if seen["share"] >= report.LEAST_SHARE:
+                if clients < report.SHARED or seen["share"] >= report.LEAST_SHARE:
                     break
             if number:
                 rounds[kind].append(seen)
@@ -158,9 +163,10 @@ def measure_round(
     after = [server.cpu_seconds(), processes.cpu_seconds(postgres), *server.worker_seconds()]
     app, database, *workers = (b - a for a, b in zip(before, after, strict=True))
     *_, less, more = sorted(workers)
+    answered = max(1, seen["requests"])
     return seen | {
-        "app": app * 1e6 / seen["requests"],
-        "postgres": database * 1e6 / seen["requests"],
+        "app": app * 1e6 / answered,
+        "postgres": database * 1e6 / answered,
         "share": less / (less + more),
     }
 

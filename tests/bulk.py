@@ -30,8 +30,8 @@ _VALUES: dict[type[sa.types.TypeEngine[Any]], str] = {
 }
 
 
-def fill_tables(url: sa.URL) -> None:
-    """Fill the tables of a migrated, empty database, which is vacuumed then."""
+def fill_tables(url: sa.URL, **rows: int) -> None:
+    """Fill the tables of a migrated, empty database with `ROWS`, or as many as are said."""
     metadata = sa.MetaData()
     metadata.reflect(sa.create_engine(url, poolclass=sa.NullPool))
     metadata.remove(metadata.tables["alembic_version"])
@@ -39,17 +39,17 @@ def fill_tables(url: sa.URL) -> None:
         # The foreign keys hold by construction, and are not checked row by row.
         connection.execute("SET session_replication_role = replica")
         for table in metadata.sorted_tables:
-            connection.execute(_insert(table))
+            connection.execute(_insert(table, rows.get(table.name, ROWS)))
         connection.execute("VACUUM (ANALYZE, FREEZE)")
 
 
-def _insert(table: sa.Table) -> sql.Composed:
+def _insert(table: sa.Table, rows: int) -> sql.Composed:
     values = dict(_make_values(table))
     return sql.SQL("INSERT INTO {} ({}) SELECT {} FROM generate_series(1, {}) AS n").format(
         sql.Identifier(table.name),
         sql.SQL(", ").join(map(sql.Identifier, values)),
         sql.SQL(", ").join(values.values()),
-        ROWS,
+        rows,
     )
 
 

@@ -92,13 +92,19 @@ async def create_marble(session: SessionDep, user: CurrentUser, data: MarbleCrea
     return marble
 
 
+@router.get("/{marble_id}", response_model=MarblePublic)
+async def get_marble(session: SessionDep, user: CurrentUser, marble_id: uuid.UUID) -> Marble:
+    marble = await session.get(Marble, marble_id)
+    if marble is None or marble.owner_id != user.id:
+        raise MarbleNotFound
+    return marble
+
+
 @router.patch("/{marble_id}", response_model=MarblePublic)
 async def update_marble(
     session: SessionDep, user: CurrentUser, marble_id: uuid.UUID, data: MarbleUpdate
 ) -> Marble:
-    marble = await session.get(Marble, marble_id)
-    if marble is None or marble.owner_id != user.id:
-        raise MarbleNotFound
+    marble = await get_marble(session, user, marble_id)
     marble.sqlmodel_update(data.model_dump(exclude_unset=True))
     await session.flush()
     return marble

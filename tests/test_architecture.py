@@ -23,9 +23,11 @@ KNOWN = {
     "users": set(),
     "second_factors": {"auth", "mail", "users"},
     "audit": {"auth", "users"},
+    "roles": {"auth", "users"},
     "passkeys": {"auth", "mail", "second_factors", "users"},
 }  # any other: `users`
 LAYERS = ("router", "dependencies", "service", "schemas", "models")
+WIRING = {"main", "parts", "cli", "commands", "opening"}
 ROUTERS = ("router", "pages", "authorization")
 WEB_FRAMEWORKS = {"fastapi", "starlette", "uvicorn"}
 FREE_OF_THE_WEB = (
@@ -99,7 +101,7 @@ def test_domain_module_imports_only_what_is_below_it(importer: str) -> None:
 
 @pytest.mark.parametrize("name", [name for name in MODULES if name.split("/")[0] not in DOMAINS])
 def test_shared_module_imports_no_domain(name: str) -> None:
-    wires_things = name in {"main", "parts", "cli"} or name.startswith("settings/")
+    wires_things = name in WIRING or name.startswith("settings/")
     assert wires_things or not find_domain_imports(MODULES[name])
 
 
@@ -122,7 +124,7 @@ def test_only_main_and_the_command_line_read_settings() -> None:
         for name, module in MODULES.items()
         if {"app.settings.Settings", "app.settings.read_settings"} & {*find_imports(module)}
     }
-    assert readers <= {"main", "parts", "cli"}
+    assert readers <= WIRING
 
 
 def test_only_the_database_commits() -> None:

@@ -1,7 +1,9 @@
 """Who is calling: add `CurrentUser` to a route and it needs a login."""
 
 import re
+import uuid
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Annotated, ClassVar, Protocol
 
@@ -18,7 +20,8 @@ from app.auth.schemas import LoginForm, SignUp
 from app.auth.service import RecentLoginRequired, authenticate
 from app.auth.sessions import Client, Login
 from app.users.models import User
-from app.web.errors import Forbidden, Unauthenticated
+from app.users.permissions import PermissionRequired, SuperuserRequired, may
+from app.web.errors import Unauthenticated
 from app.web.session import SessionDep, get_database
 
 _CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f-\x9f]")
@@ -28,10 +31,6 @@ class NotAuthenticated(Unauthenticated):
     """An access token is needed."""
 
     headers: ClassVar = {"WWW-Authenticate": "Bearer"}
-
-
-class SuperuserRequired(Forbidden):
-    """Only superusers may do this."""
 
 
 class TokenSource(Protocol):
@@ -120,6 +119,32 @@ async def get_superuser(user: CurrentUser) -> User:
 
 
 Superuser = Annotated[User, Depends(get_superuser)]
+
+
+@dataclass(frozen=True)
+class Requires:
+    """What `requires` makes; equal ones are asked once in a request."""
+
+    permission: str
+
+    async def __call__(self, session: SessionDep, user: CurrentUser) -> User:
+        if not await may(session, user, self.permission):
+            raise PermissionRequired(self.permission)
+        return user
+
+
+def requires(permission: str) -> Requires:
+    """Return a dependency, as in `Depends(requires("users:read"))`, that lets in who may."""
+    return Requires(permission)
+
+
+async def spare_superusers(session: SessionDep, caller: CurrentUser, user_id: uuid.UUID) -> None:
+    """Refuse to let anyone but superusers administer one."""
+    if caller.is_superuser:
+        return
+    user = await session.get(User, user_id)
+    if user and user.is_superuser:
+        raise SuperuserRequired
 
 
 async def get_hasher(request: Request) -> PasswordHasher:

@@ -9,7 +9,19 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, ClassVar, NamedTuple
 
-from sqlalchemy import ColumnElement, String, case, delete, false, func, insert, literal, not_
+from sqlalchemy import (
+    ColumnElement,
+    String,
+    Update,
+    case,
+    delete,
+    false,
+    func,
+    insert,
+    literal,
+    not_,
+    update,
+)
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 from sqlmodel.sql.expression import SelectOfScalar
@@ -99,8 +111,15 @@ async def start_session_unless(
     session_id, expires_at = found
     bind_contextvars(session_id=str(session_id))
     surplus = _find_surplus(user_id, newest=session_id)
-    await session.exec(delete(LoginSession).where(col(LoginSession.id).in_(surplus)))
+    ended = delete(LoginSession).where(col(LoginSession.id).in_(surplus))
+    await session.exec(ended.add_cte(_take_back(user_id).cte("taken_back")))
     return TokenPublic(access_token=token, token_type="bearer", expires_at=expires_at)  # noqa: S106  # the type, not a token
+
+
+def _take_back(user_id: uuid.UUID) -> Update:
+    """Activate a user again that its owner has deleted, and who now signs in."""
+    leaving = update(User).where(col(User.id) == user_id, col(User.deletion_due_at) > func.now())
+    return leaving.values(is_active=True, deletion_due_at=None)
 
 
 def _find_surplus(user_id: uuid.UUID, *, newest: uuid.UUID) -> SelectOfScalar[uuid.UUID]:
@@ -111,13 +130,21 @@ def _find_surplus(user_id: uuid.UUID, *, newest: uuid.UUID) -> SelectOfScalar[uu
     its instants are those of its transaction's start, and of parallel logins one that started first
     may come last.
     """
-    others = select(LoginSession.id).where(
-        LoginSession.user_id == user_id, LoginSession.id != newest
+    others = (
+        select(
+            LoginSession.id,
+            LoginSession.created_at,
+            LoginSession.last_used_at,
+            is_live().label("is_live"),
+            is_in_use().label("is_in_use"),  # the clock is read here, and not in CASE
+        )
+        .where(LoginSession.user_id == user_id, LoginSession.id != newest)
+        .subquery()
+        .c
     )
-    since = case((is_in_use(), col(LoginSession.created_at)))
-    used_last = (col(LoginSession.last_used_at).desc(), col(LoginSession.id))
-    kept_first = (is_live().desc(), since.nulls_last(), *used_last)
-    return others.order_by(*kept_first).offset(SESSIONS_PER_USER - 1)
+    since = case((others.is_in_use, others.created_at))
+    kept_first = (others.is_live.desc(), since.nulls_last(), others.last_used_at.desc(), others.id)
+    return select(others.id).order_by(*kept_first).offset(SESSIONS_PER_USER - 1)
 
 
 async def lock_session(session: AsyncSession, session_id: uuid.UUID) -> bool:

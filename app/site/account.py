@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import Form, Response
 
-from app.auth import recovery, service
+from app.auth import deletion, recovery, service
 from app.auth.dependencies import HasherDep, LimitsDep
 from app.auth.schemas import EmailChange, PasswordChange
 from app.second_factors import service as second_factors
@@ -13,6 +13,7 @@ from app.site.dependencies import LATELY, CookieDep, UserVisit
 from app.site.forms import DeletionForm, NameForm
 from app.site.routing import go, new_router
 from app.users import service as users
+from app.users.dependencies import DeletionGraceDep
 from app.users.schemas import UserUpdateMe
 from app.web.errors import InvalidField
 from app.web.session import SessionDep
@@ -98,12 +99,13 @@ async def delete_account(
     session: SessionDep,
     visit: UserVisit,
     cookie: CookieDep,
+    grace: DeletionGraceDep,
     form: Annotated[DeletionForm, Form()],
 ) -> Response:
     """Delete the account and all it has."""
     if form.confirmation.strip().lower() != visit.login.user.email:
         raise InvalidField("confirmation", "Not the address of the account", type="confirmation")
-    await service.delete_account(session, visit.login)
+    await deletion.delete_account(session, visit.login, grace)
     answer = go("/")
     cookie.remove(answer)
     return answer

@@ -8,7 +8,7 @@ from fastapi import Response
 
 from app.auth import recovery
 from app.auth import service as auth
-from app.auth.dependencies import get_recent_login, get_superuser
+from app.auth.dependencies import CurrentUser, get_recent_login, get_superuser
 from app.auth.sessions import end_all_sessions
 from app.second_factors.dependencies import SecondFactorsDep
 from app.second_factors.reset import request_reset
@@ -94,30 +94,30 @@ async def ask_to_change(
 
 
 @router.post(f"{PATH}/{Change.DEACTIVATE}")
-async def deactivate_user(session: SessionDep, user_id: uuid.UUID) -> Response:
+async def deactivate_user(session: SessionDep, caller: CurrentUser, user_id: uuid.UUID) -> Response:
     """Let nobody sign in to the account, and sign it out."""
-    await auth.administer_user(session, user_id, UserUpdate(is_active=False))
+    await auth.administer_user(session, caller, user_id, UserUpdate(is_active=False))
     return _back(user_id, Change.DEACTIVATE)
 
 
 @router.post(f"{PATH}/{Change.ACTIVATE}")
-async def activate_user(session: SessionDep, user_id: uuid.UUID) -> Response:
+async def activate_user(session: SessionDep, caller: CurrentUser, user_id: uuid.UUID) -> Response:
     """Let its owner sign in to the account again."""
-    await auth.administer_user(session, user_id, UserUpdate(is_active=True))
+    await auth.administer_user(session, caller, user_id, UserUpdate(is_active=True))
     return _back(user_id, Change.ACTIVATE)
 
 
 @router.post(f"{PATH}/{Change.PROMOTE}")
-async def promote_user(session: SessionDep, user_id: uuid.UUID) -> Response:
+async def promote_user(session: SessionDep, caller: CurrentUser, user_id: uuid.UUID) -> Response:
     """Make the user an administrator."""
-    await auth.administer_user(session, user_id, UserUpdate(is_superuser=True))
+    await auth.administer_user(session, caller, user_id, UserUpdate(is_superuser=True))
     return _back(user_id, Change.PROMOTE)
 
 
 @router.post(f"{PATH}/{Change.DEMOTE}")
-async def demote_user(session: SessionDep, user_id: uuid.UUID) -> Response:
+async def demote_user(session: SessionDep, caller: CurrentUser, user_id: uuid.UUID) -> Response:
     """Make the user no administrator any more."""
-    await auth.administer_user(session, user_id, UserUpdate(is_superuser=False))
+    await auth.administer_user(session, caller, user_id, UserUpdate(is_superuser=False))
     return _back(user_id, Change.DEMOTE)
 
 

@@ -55,8 +55,8 @@ async def invite_user(
     session: SessionDep, visit: UserVisit, form: Annotated[InvitationForm, Form()]
 ) -> Response:
     """Add a user, who is mailed a link to choose a password."""
-    del visit  # only for errors
-    user = await recovery.invite_user(session, UserCreate(**form.model_dump()))
+    caller = visit.login.user
+    user = await recovery.invite_user(session, caller, UserCreate(**form.model_dump()))
     return go(f"{PATH}/{user.id}", "invited")
 
 

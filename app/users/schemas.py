@@ -41,9 +41,12 @@ class UserPublic(Output):
     full_name: str | None
     id: uuid.UUID
     email_verified_at: datetime | None
+    deletion_due_at: datetime | None
+    """The owner has deleted it, and takes that back by signing in before then."""
     created_at: datetime
     updated_at: datetime
 
 
 class UserPage(PagePublic[UserPublic]):
-    pass
+    is_partial: bool
+    """Whether the search has stopped at 10,000 matches, so that there may be more."""

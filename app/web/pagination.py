@@ -10,11 +10,12 @@ from typing import Annotated, Any, Generic, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
-from sqlalchemy import CTE, false, or_, tuple_
+from sqlalchemy import CTE, false, func, or_, tuple_
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
-from sqlmodel.sql.expression import SelectOfScalar
+from sqlmodel.sql.expression import Select, SelectOfScalar
 
+from app.database.search import MOST_MATCHES
 from app.web.schemas import Line, Output
 
 _T = TypeVar("_T")
@@ -83,6 +84,8 @@ class Page(Generic[_T]):
 
     data: Sequence[_T]
     next_cursor: str | None = None
+    is_partial: bool = False
+    """Whether a search has stopped at its bound, so that more may match."""
 
 
 async def get_page(
@@ -101,19 +104,30 @@ async def get_page(
     model = rows.column_descriptions[0]["entity"]
     order = (col(model.created_at), col(model.id))
     if found is not None:
-        ids = _cut(select(found.c.id), (found.c.created_at, found.c.id), query)
-        rows = rows.where(col(model.id).in_(ids)).order_by(*(each.desc() for each in order))
-    else:
-        rows = _cut(rows, order, query)
-        if isinstance(query, PageQuery) and query.search is not None:
-            fields = (col(each).icontains(query.search, autoescape=True) for each in search_in)
-            rows = rows.where(or_(false(), *fields))
-    page = list(await session.exec(rows))
-    if len(page) <= query.limit:
-        return Page(page)
-    page.pop()
-    last: Any = page[-1]
-    return Page(page, Position(last.created_at, last.id).encode())
+        read = (await session.exec(_join(model, rows, query, found))).all()
+        return _turn([row for row, _ in read], query, is_partial=any(full for _, full in read))
+    rows = _cut(rows, order, query)
+    if isinstance(query, PageQuery) and query.search is not None:
+        fields = (col(each).icontains(query.search, autoescape=True) for each in search_in)
+        rows = rows.where(or_(false(), *fields))
+    return _turn(list(await session.exec(rows)), query)
+
+
+def _turn(rows: list[_T], query: CursorQuery, *, is_partial: bool = False) -> Page[_T]:
+    if len(rows) <= query.limit:
+        return Page(rows, is_partial=is_partial)
+    last: Any = rows[query.limit - 1]
+    return Page(rows[:-1], Position(last.created_at, last.id).encode(), is_partial)
+
+
+def _join(model: Any, rows: SelectOfScalar[_T], query: CursorQuery, found: CTE) -> Select[_T, bool]:
+    """Select the page of those that were found, and of each whether there may be more."""
+    ids = _cut(select(found.c.id), (found.c.created_at, found.c.id), query)
+    is_full = select(func.count() == MOST_MATCHES).select_from(found).scalar_subquery()
+    page = select(model, is_full).where(col(model.id).in_(ids))
+    if rows.whereclause is not None:
+        page = page.where(rows.whereclause)
+    return page.order_by(col(model.created_at).desc(), col(model.id).desc())
 
 
 def _cut(rows: SelectOfScalar[_T], order: Sequence[Any], query: CursorQuery) -> SelectOfScalar[_T]:

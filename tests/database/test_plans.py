@@ -14,21 +14,23 @@ from fastapi import FastAPI
 from sqlalchemy import URL
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from app.database.search import MOST_MATCHES
 from app.web.pagination import Position
-from tests.auth.test_authorization import ROUTES, find_caller, make_cast
+from tests.auth.test_authorization import ROUTES, Cast, find_caller, make_cast
 from tests.bulk import fill_tables
 from tests.conftest import alembic_config
 from tests.database.test_statements import call
 from tests.statements import Sent
 
 ROWS = 250  # that one step of a plan may read; the largest page has 100
+SEARCHES = {"nobody": 0, "email777": 111, "example": MOST_MATCHES, "example nobody": 0}
 
 
 @pytest.fixture(scope="module")
 def migrated_database(create_database: Callable[[], URL]) -> URL:
     url = create_database()
     command.upgrade(alembic_config(url), "head")
-    fill_tables(url)
+    fill_tables(url, user=100_000)
     return url
 
 
@@ -57,6 +59,24 @@ async def test_statements_read_few_rows_of_large_tables(
                 if fault := find_fault(step):
                     faults[route + query] = (fault, statement)
     assert faults == {}
+    assert await find_faults_of_search(cast, session) == []
+    for search, is_partial in (("email777", False), ("example", True)):
+        page = await cast.call("GET /api/v1/users", "superuser", f"?search={search}")
+        assert page.json()["is_partial"] == is_partial
+
+
+async def find_faults_of_search(cast: Cast, session: AsyncSession) -> list[str]:
+    """Search many users: no more are read than match, and no more than the bound."""
+    faults = []
+    for search, most in SEARCHES.items():
+        *_, listing = await call(cast, session, "GET /api/v1/users", f"?search={search}")
+        async for _, step in explain(session, [listing]):
+            if step.get("Relation Name") == "user" and (read := count_read(step)) > most:
+                faults.append(f"{search}: {step['Node Type']} reads {read} users")
+    query = "?search=Email99999@example.com"
+    _, *statements = await call(cast, session, "GET /api/v1/users", query)
+    indexes = [step.get("Index Name") async for _, step in explain(session, statements)]
+    return faults if indexes == ["ix_user_email"] else [*faults, f"an address: {indexes}"]
 
 
 async def explain(session: AsyncSession, statements: list[Sent]) -> Any:
@@ -79,9 +99,15 @@ def walk(step: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def find_fault(step: dict[str, Any]) -> str | None:
-    read = step["Actual Loops"] * (step["Actual Rows"] + step.get("Rows Removed by Filter", 0))
+    read = count_read(step)
     if "Relation Name" in step and read > ROWS:
         return f"{step['Node Type']} reads {read:.0f} rows of {step['Relation Name']}"
     if step.get("Sort Space Type") == "Disk":
         return f"a sort spills {step['Sort Space Used']} KiB to the disk"
     return None
+
+
+def count_read(step: dict[str, Any]) -> float:
+    """Return how many rows a step has read; what it has to look at again were candidates only."""
+    left_out = sum(count for name, count in step.items() if name.startswith("Rows Removed by"))
+    return float(step["Actual Loops"] * (step["Actual Rows"] + left_out))

@@ -3,49 +3,23 @@
 Names of faults, or parts of them, choose those that are tried.
 """
 
-import os
-import signal
-import subprocess
 import sys
 import time
 from pathlib import Path
-from types import FrameType
 
 from tests.faults.database import DATABASE_FAULTS
 from tests.faults.fault import HEAD, Fault, try_fault
-from tests.faults.network import INSIDE, find_wrapper
 from tests.faults.pgbouncer import POOLER_FAULTS
 from tests.faults.processes import PROCESS_FAULTS
-from tests.faults.scene import Scene, running_scene, temporary_folder
+from tests.faults.running import run_check
+from tests.faults.scene import Scene, running_scene
 
 _FAULTS = (*DATABASE_FAULTS, *PROCESS_FAULTS, *POOLER_FAULTS)
 _LIMIT = 600  # seconds, for all
 
 
-def main() -> None:
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C, to clean up
-    if INSIDE in os.environ:
-        sys.exit(_run(Path(os.environ[INSIDE])))
-    wrapper = find_wrapper()
-    with temporary_folder() as folder:
-        code = _run_inside(wrapper, folder) if wrapper else _run(folder)
-    sys.exit(code)
-
-
-def _run_inside(wrapper: tuple[str, ...], folder: Path) -> int:
-    """Run in namespaces of its own, all of which end when their first process is killed."""
-    command = [*wrapper, sys.executable, "-m", "tests.faults", *sys.argv[1:]]
-    with subprocess.Popen(command, env=os.environ | {INSIDE: str(folder)}) as process:
-        try:
-            return process.wait(timeout=_LIMIT + 60)
-        finally:
-            process.kill()
-
-
 def _run(folder: Path) -> int:
-    signal.signal(signal.SIGALRM, _give_up)
-    signal.alarm(_LIMIT)
-    wanted = [each for each in _FAULTS if _is_wanted(each, sys.argv[1:])]
+    wanted = [each for each in _FAULTS if each.is_wanted(sys.argv[1:])]
     start = time.monotonic()
     print(HEAD, flush=True)
     with running_scene(folder) as scene:
@@ -56,11 +30,7 @@ def _run(folder: Path) -> int:
     return 1 if wrong else 0
 
 
-def _is_wanted(fault: Fault, parts: list[str]) -> bool:
-    return not parts or any(part in fault.name for part in parts)
-
-
-def _try(fault: Fault, scene: Scene) -> list[str]:
+def _try(fault: Fault[Scene], scene: Scene) -> list[str]:
     if missing := fault.find_missing(scene):
         print(f"| {fault.name} | not tried: {missing} | | | | |", flush=True)
         return []
@@ -69,8 +39,4 @@ def _try(fault: Fault, scene: Scene) -> list[str]:
     return [f"{fault.name}: {each}" for each in result.wrong]
 
 
-def _give_up(_: int, __: FrameType | None) -> None:
-    raise AssertionError(f"this may take {_LIMIT} s")
-
-
-main()
+sys.exit(run_check("tests.faults", _run, _LIMIT))

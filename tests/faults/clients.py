@@ -4,8 +4,10 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx2
@@ -14,8 +16,9 @@ from tests.factories import PASSWORD, make_account
 
 API = "/api/v1"
 _PAUSE = 0.05  # seconds; it bounds the traffic
-_THREADS = 8  # of which half write
+THREADS = 8  # for each service; half of them write, and read what they have written
 _OK = range(200, 300)
+_NO_ANSWER = 0
 
 
 @dataclass(frozen=True)
@@ -25,6 +28,7 @@ class Answer:
     thread: int
     writes: bool
     status: int
+    code: str | None
     started: float
     ended: float
 
@@ -32,13 +36,24 @@ class Answer:
     def is_good(self) -> bool:
         return self.status in _OK
 
+    @property
+    def is_in_doubt(self) -> bool:
+        """Tell whether nobody has said if it was done."""
+        return self.status == _NO_ANSWER or self.code == "outcome_unknown"
+
 
 @dataclass
 class Ledger:
-    """All answers of a time, and the titles whose creation was acknowledged."""
+    """All answers of a time, and what became of the titles that were sent."""
 
+    threads: int
     answers: list[Answer] = field(default_factory=list)
     acknowledged: list[str] = field(default_factory=list)
+    stale: list[str] = field(default_factory=list)
+    """Acknowledged, and not found right behind that."""
+    in_doubt: list[str] = field(default_factory=list)
+    refused: list[str] = field(default_factory=list)
+    """Answered so that whoever repeats it does not do it twice."""
 
     def failures_since(self, instant: float) -> list[Answer]:
         return [each for each in self.answers if each.ended >= instant and not each.is_good]
@@ -46,13 +61,25 @@ class Ledger:
     def is_calm(self, since: float, now: float) -> bool:
         """Tell whether everybody is served again, and has been for two seconds."""
         served = {each.thread for each in self.answers if each.is_good and each.started >= since}
-        return len(served) == _THREADS and not self.failures_since(max(since, now - 2))
+        return len(served) == self.threads and not self.failures_since(max(since, now - 2))
+
+    def note(self, title: str, answer: Answer) -> None:
+        """Note what became of a write."""
+        if answer.is_good:
+            self.acknowledged.append(title)
+        elif answer.is_in_doubt:
+            self.in_doubt.append(title)
+        else:
+            self.refused.append(title)
 
 
 class Clients:
-    def __init__(self, url: str) -> None:
-        self.url = url
+    """Clients of one service, or of several on one database."""
+
+    def __init__(self, *urls: str, pause: float = _PAUSE) -> None:
+        self.url, *_ = self._urls = urls
         self.token = ""
+        self._pause = pause
 
     def sign_up(self, email: str, network: str = "127.0.0.1") -> int:
         headers = {"X-Forwarded-For": network}
@@ -81,10 +108,11 @@ class Clients:
     @contextmanager
     def running(self, name: str) -> Iterator[Ledger]:
         """Write and read until the block ends."""
-        ledger, stop = Ledger(), threading.Event()
+        count = THREADS * len(self._urls)
+        ledger, stop = Ledger(count), threading.Event()
         threads = [
             threading.Thread(target=self._work, args=(name, number, ledger, stop), daemon=True)
-            for number in range(_THREADS)
+            for number in range(count)
         ]
         for thread in threads:
             thread.start()
@@ -97,22 +125,35 @@ class Clients:
 
     def _work(self, name: str, thread: int, ledger: Ledger, stop: threading.Event) -> None:
         headers = {"Authorization": f"Bearer {self.token}"}
-        writes = thread % 2 == 0
-        with httpx2.Client(base_url=self.url, headers=headers, timeout=60) as client:
+        url = self._urls[thread // THREADS]
+        with httpx2.Client(base_url=url, headers=headers, timeout=60) as client:
             count = 0
-            while not stop.wait(_PAUSE):
-                title = f"{name} {thread} {(count := count + 1)}" if writes else None
-                started = time.monotonic()
-                status = _ask(client, title)
-                ledger.answers.append(Answer(thread, writes, status, started, time.monotonic()))
-                if title and status in _OK:
-                    ledger.acknowledged.append(title)
+            while not stop.wait(self._pause):
+                if thread % 2:
+                    ledger.answers.append(_ask(client, thread, "GET", "?limit=5")[0])
+                else:
+                    _write(client, thread, f"{name} {thread} {(count := count + 1)}", ledger)
 
 
-def _ask(client: httpx2.Client, title: str | None) -> int:
-    try:
-        if title is None:
-            return client.get(f"{API}/marbles?limit=5").status_code
-        return client.post(f"{API}/marbles", json={"title": title}).status_code
-    except httpx2.TransportError:
-        return 0
+def _write(client: httpx2.Client, thread: int, title: str, ledger: Ledger) -> None:
+    """Write, and read it if that was acknowledged."""
+    answer, body = _ask(client, thread, "POST", json={"title": title})
+    ledger.answers.append(answer)
+    ledger.note(title, answer)
+    if answer.is_good:
+        answer, _ = _ask(client, thread, "GET", f"/{body['id']}")
+        ledger.answers.append(answer)
+        if answer.status == HTTPStatus.NOT_FOUND:
+            ledger.stale.append(title)
+
+
+def _ask(
+    client: httpx2.Client, thread: int, method: str, path: str = "", **content: Any
+) -> tuple[Answer, dict[str, Any]]:
+    started = time.monotonic()
+    status, body = _NO_ANSWER, {}
+    with suppress(httpx2.TransportError):
+        answer = client.request(method, f"{API}/marbles{path}", **content)
+        status, body = answer.status_code, answer.json()
+    ended = time.monotonic()
+    return Answer(thread, method == "POST", status, body.get("code"), started, ended), body

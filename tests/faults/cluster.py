@@ -71,23 +71,29 @@ class Node:
 
     def send(self, number: signal.Signals) -> None:
         """Send a signal to all processes of the server."""
-        for process in self._find_processes():
+        for process in find_processes(self.data):
             process.send_signal(number)
 
     def kill(self) -> None:
-        while processes := self._find_processes():
-            for process in processes:
-                with suppress(psutil.NoSuchProcess):  # the first one's end ends the others
-                    process.kill()
-            psutil.wait_procs(processes, timeout=5)
+        kill_processes(self.data)
 
-    def _find_processes(self) -> Sequence[psutil.Process]:
-        found = psutil.process_iter(["cwd", "status"])
-        return [
-            each
-            for each in found
-            if each.info["cwd"] == str(self.data) and each.info["status"] != psutil.STATUS_ZOMBIE
-        ]
+
+def kill_processes(folder: Path) -> None:
+    while processes := find_processes(folder):
+        for process in processes:
+            with suppress(psutil.NoSuchProcess):  # the first one's end ends the others
+                process.kill()
+        psutil.wait_procs(processes, timeout=5)
+
+
+def find_processes(folder: Path) -> Sequence[psutil.Process]:
+    """Return those that work in a folder, as all of a PostgreSQL server do in its data."""
+    found = psutil.process_iter(["cwd", "status"])
+    return [
+        each
+        for each in found
+        if each.info["cwd"] == str(folder) and each.info["status"] != psutil.STATUS_ZOMBIE
+    ]
 
 
 class Cluster:

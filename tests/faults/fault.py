@@ -2,31 +2,49 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any, Generic, Protocol, TypeVar
 
-from tests.faults.clients import Answer, Ledger
-from tests.faults.scene import Scene
+from tests.faults.clients import THREADS, Answer, Clients, Ledger
 
-Act = Callable[[Scene], None]
 _BEFORE = 1.0  # seconds of undisturbed work
 _PATIENCE = 15.0  # seconds behind the promise, to see how long it really takes
 
 
-def _do_nothing(_: Scene) -> None:
-    """Leave the scene as it is."""
+class Stage(Protocol):
+    """What a fault befalls. `complaints` are what it has found wrong beside its ledger."""
+
+    clients: Clients
+    ledger: Ledger
+    complaints: list[str]
+
+    def query(self, statement: str, *values: Any) -> list[Any]: ...
+
+    def restart(self) -> None:
+        """Start the service anew."""
+
+
+S = TypeVar("S", bound=Stage)
+
+
+def _do_nothing(_: object) -> None:
+    """Leave the stage as it is."""
 
 
 @dataclass(frozen=True)
-class Fault:
-    """`inflict` returns when the cause is gone; from then on the promise counts."""
+class Fault(Generic[S]):
+    """`inflict` ends when the cause is gone, or says since when; the promise counts from then."""
 
     name: str
     promise: float  # seconds until everybody is served again
-    inflict: Act
-    prepare: Act = _do_nothing
-    clean: Act = _do_nothing
-    find_missing: Callable[[Scene], str | None] = lambda _: None
+    inflict: Callable[[S], float | None]
+    prepare: Callable[[S], None] = _do_nothing
+    clean: Callable[[S], None] = _do_nothing
+    find_missing: Callable[[S], str | None] = _do_nothing
+
+    def is_wanted(self, parts: Sequence[str]) -> bool:
+        return not parts or any(part in self.name for part in parts)
 
 
 @dataclass(frozen=True)
@@ -34,18 +52,23 @@ class Result:
     """A line of the table, and what is wrong with it."""
 
     name: str
-    answers: Counter[int]
+    answers: list[Counter[int]]  # of each service
     longest: float
     acknowledged: int
     lost: int
+    stale: int
+    in_doubt: int
+    """Answered as unknown, or not at all, and there."""
     well_after: float | None
     wrong: list[str]
 
+    @property
+    def well(self) -> str:
+        return "never" if self.well_after is None else f"{self.well_after:.1f} s"
+
     def __str__(self) -> str:
-        answers = ", ".join(f"{_name(status)}: {n}" for status, n in sorted(self.answers.items()))
-        well = "never" if self.well_after is None else f"{self.well_after:.1f} s"
-        figures = f"{self.longest:.1f} s | {self.acknowledged} | {self.lost} | {well}"
-        return f"| {self.name} | {answers} | {figures} |"
+        cells = [self.name, *map(show, self.answers), f"{self.longest:.1f} s"]
+        return f"| {' | '.join(cells)} | {self.acknowledged} | {self.lost} | {self.well} |"
 
 
 HEAD = (
@@ -54,26 +77,25 @@ HEAD = (
 )
 
 
-def _name(status: int) -> str:
-    return str(status) if status else "none"
+def show(answers: Counter[int]) -> str:
+    return ", ".join(f"{status or 'none'}: {n}" for status, n in sorted(answers.items()))
 
 
-def try_fault(fault: Fault, scene: Scene) -> Result:
-    scene.complaints.clear()
-    fault.prepare(scene)
+def try_fault(fault: Fault[S], stage: S) -> Result:
+    stage.complaints.clear()
+    fault.prepare(stage)
     try:
-        with scene.clients.running(fault.name) as ledger:
-            scene.ledger = ledger
+        with stage.clients.running(fault.name) as ledger:
+            stage.ledger = ledger
             time.sleep(_BEFORE)
-            fault.inflict(scene)
-            mended = time.monotonic()
+            mended = fault.inflict(stage) or time.monotonic()
             _watch(ledger, mended, fault.promise + _PATIENCE)
-        result = _judge(fault, scene, ledger, mended)
+        result = _judge(fault, stage, ledger, mended)
         if result.well_after is None:
-            scene.service.restart()  # or all that follows would fail with it
+            stage.restart()  # or all that follows would fail with it
         return result
     finally:
-        fault.clean(scene)
+        fault.clean(stage)
 
 
 def _watch(ledger: Ledger, mended: float, patience: float) -> None:
@@ -83,26 +105,49 @@ def _watch(ledger: Ledger, mended: float, patience: float) -> None:
         time.sleep(0.1)
 
 
-def _judge(fault: Fault, scene: Scene, ledger: Ledger, mended: float) -> Result:
-    answers = Counter(each.status for each in ledger.answers)
-    lost = _count_lost(scene, ledger)
-    well_after = _find_recovery(ledger, mended)
-    wrong = [*scene.complaints]
-    if lost:
-        wrong.append(f"{lost} acknowledged writes are lost")
-    if answers[500]:
-        wrong.append(f"{answers[500]} requests were answered 500")
-    if well_after is None or well_after > fault.promise:
-        wrong.append(f"well again only after {well_after} s; {fault.promise} s are promised")
-    longest = max(each.ended - each.started for each in ledger.answers)
-    acknowledged = len(ledger.acknowledged)
-    return Result(fault.name, answers, longest, acknowledged, lost, well_after, wrong)
+def _judge(fault: Fault[S], stage: S, ledger: Ledger, mended: float) -> Result:
+    found = [_count_found(stage, each) for each in (ledger.acknowledged, ledger.refused)]
+    result = Result(
+        name=fault.name,
+        answers=_count_answers(ledger),
+        longest=max(each.ended - each.started for each in ledger.answers),
+        acknowledged=len(ledger.acknowledged),
+        lost=len(ledger.acknowledged) - found[0],
+        stale=len(ledger.stale),
+        in_doubt=_count_found(stage, ledger.in_doubt),
+        well_after=_find_recovery(ledger, mended),
+        wrong=[*stage.complaints],
+    )
+    if found[1]:
+        result.wrong.append(f"{found[1]} writes are there that were answered as not done")
+    result.wrong.extend(_find_wrong(result, fault.promise))
+    return result
 
 
-def _count_lost(scene: Scene, ledger: Ledger) -> int:
-    query = "SELECT title FROM marble WHERE title = ANY(%s)"
-    found = {title for (title,) in scene.cluster.primary.query(query, ledger.acknowledged)}
-    return len({*ledger.acknowledged} - found)
+def _find_wrong(result: Result, promise: float) -> list[str]:
+    errors = sum(each[500] for each in result.answers)
+    late = result.well_after is None or result.well_after > promise
+    wrong = {
+        f"{result.lost} acknowledged writes are lost": result.lost,
+        f"{result.stale} acknowledged writes were not found right behind that": result.stale,
+        f"{errors} requests were answered 500": errors,
+        f"well again after: {result.well}; {promise} s are promised": late,
+    }
+    return [line for line, holds in wrong.items() if holds]
+
+
+def _count_answers(ledger: Ledger) -> list[Counter[int]]:
+    services = range(ledger.threads // THREADS)
+    return [
+        Counter(each.status for each in ledger.answers if each.thread // THREADS == service)
+        for service in services
+    ]
+
+
+def _count_found(stage: Stage, titles: list[str]) -> int:
+    query = "SELECT count(DISTINCT title) FROM marble WHERE title = ANY(%s)"
+    ((count,),) = stage.query(query, titles)
+    return int(count)
 
 
 def _find_recovery(ledger: Ledger, mended: float) -> float | None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tests.servers import find_free_port
 
-INSIDE = "FAULTS_FOLDER"  # set where the program has namespaces of its own
+INSIDE = "FAULTS_FOLDER"  # set where a program has namespaces of its own
 _NETWORK = "10.99.0"
 # Its own network, mounts and processes: when the first of them is killed, the kernel ends the rest.
 _UNSHARE = ("unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc")
@@ -26,31 +26,39 @@ class Host:
     within: tuple[str, ...] = ()
 
 
+def _share(name: str) -> Host:
+    return Host(name, "127.0.0.1", find_free_port())
+
+
 class Loopback:
-    """Two ports of this machine, which cannot be cut off from it."""
+    """Ports of this machine, which cannot be cut off from it."""
 
     has_hosts = False
 
-    def __init__(self) -> None:
-        self.hosts = [Host(name, "127.0.0.1", find_free_port()) for name in ("a", "b")]
+    def __init__(self, names: str = "ab", *, apart: bool = False) -> None:
+        """Give each host an address of its own, which Linux has, or a port of its own."""
+        self.hosts = [
+            Host(name, f"127.0.0.{number}", 5432) if apart else _share(name)
+            for number, name in enumerate(names, 2)
+        ]
 
     def mount(self, folder: Path) -> None:
         folder.mkdir()
 
 
 class Namespaces:
-    """Two hosts on a bridge; everything is inside of namespaces that end with this process."""
+    """Hosts on a bridge; everything is inside of namespaces that end with this process."""
 
     has_hosts = True
 
-    def __init__(self) -> None:
+    def __init__(self, names: str = "ab") -> None:
         Path("/run/netns").mkdir(exist_ok=True)
         _do("mount -t tmpfs none /run/netns")  # which nobody outside of here sees
         _do("ip link set lo up")
         _do("ip link add br0 type bridge")
         _do(f"ip address add {_NETWORK}.1/24 dev br0")
         _do("ip link set br0 up")
-        self.hosts = [self._add_host(name, number) for number, name in enumerate("ab", 2)]
+        self.hosts = [self._add_host(name, number) for number, name in enumerate(names, 2)]
 
     def _add_host(self, name: str, number: int) -> Host:
         _do(f"ip netns add {name}")
@@ -80,8 +88,8 @@ class Namespaces:
 Network = Loopback | Namespaces
 
 
-def make_network() -> Network:
-    return Namespaces() if INSIDE in os.environ else Loopback()
+def make_network(names: str = "ab", *, apart: bool = False) -> Network:
+    return Namespaces(names) if INSIDE in os.environ else Loopback(names, apart=apart)
 
 
 def find_wrapper() -> tuple[str, ...]:

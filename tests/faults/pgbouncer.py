@@ -6,6 +6,8 @@ import socket
 import subprocess
 import time
 from contextlib import suppress
+from pathlib import Path
+from subprocess import DEVNULL, Popen
 
 from tests.faults.fault import Fault
 from tests.faults.scene import Scene, is_root
@@ -14,7 +16,7 @@ from tests.servers import find_free_port
 _PREPARES_SINCE = (1, 21)
 _CONFIGURATION = """
 [databases]
-app = host={address} port={port} dbname=app user=postgres
+app = {target}
 [pgbouncer]
 listen_addr = 127.0.0.1
 listen_port = {listen}
@@ -30,23 +32,29 @@ server_login_retry = 1
 """
 
 
+def start_pgbouncer(folder: Path, target: str, prepared: int = 0) -> tuple[Popen[bytes], int]:
+    """Start PgBouncer in transaction mode; return the process and its port."""
+    listen = find_free_port()
+    text = _CONFIGURATION.format(target=target, listen=listen, prepared=prepared)
+    if not prepared:
+        text = re.sub("max_prepared_statements.*\n", "", text)  # older ones do not know it
+    path = folder / "pgbouncer.ini"
+    path.write_text(f"{text}user = nobody\n" if is_root() else text)
+    process = Popen(["pgbouncer", "--quiet", path], stderr=DEVNULL)
+    wait_for_port(listen)
+    return process, listen
+
+
 class Bouncer:
-    """PgBouncer in transaction mode between the service and the primary."""
+    """PgBouncer between the service and the primary."""
 
     def __init__(self, prepared: int) -> None:
         self._prepared = prepared
 
     def start(self, scene: Scene) -> None:
-        host, listen = scene.cluster.primary.host, find_free_port()
-        text = _CONFIGURATION.format(
-            address=host.address, port=host.port, listen=listen, prepared=self._prepared
-        )
-        if not self._prepared:
-            text = re.sub("max_prepared_statements.*\n", "", text)  # older ones do not know it
-        path = scene.cluster.primary.folder / "pgbouncer.ini"
-        path.write_text(f"{text}user = nobody\n" if is_root() else text)
-        self._process = subprocess.Popen(["pgbouncer", "--quiet", path], stderr=subprocess.DEVNULL)
-        _wait_for(listen)
+        primary = scene.cluster.primary
+        target = f"host={primary.host.address} port={primary.host.port} dbname=app user=postgres"
+        self._process, listen = start_pgbouncer(primary.folder, target, self._prepared)
         scene.service.restart(
             "--no-migrate",  # its lock belongs to a session
             DATABASE_URL=f"postgresql://postgres@127.0.0.1:{listen}/app",
@@ -72,13 +80,13 @@ def _find_version() -> tuple[int, ...]:
     return tuple(map(int, found.groups())) if found else (0, 0)
 
 
-def _wait_for(port: int) -> None:
+def wait_for_port(port: int) -> None:
     deadline = time.monotonic() + 10
     while time.monotonic() < deadline:
         with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
             return
         time.sleep(0.05)
-    raise AssertionError("PgBouncer does not listen")
+    raise AssertionError(f"nothing listens on {port}")
 
 
 def _change_type(scene: Scene) -> None:
@@ -88,7 +96,7 @@ def _change_type(scene: Scene) -> None:
         time.sleep(0.3)
 
 
-def _make_fault(name: str, prepared: int) -> Fault:
+def _make_fault(name: str, prepared: int) -> Fault[Scene]:
     bouncer = Bouncer(prepared)
     return Fault(
         f"type changed behind PgBouncer{name}",

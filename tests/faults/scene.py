@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -28,8 +29,9 @@ _SETTINGS = {
 class Service:
     """`app run` on a port that stays, with settings that change."""
 
-    def __init__(self, folder: Path, **settings: str) -> None:
+    def __init__(self, folder: Path, *options: str, **settings: str) -> None:
         self._folder = folder
+        self._options = options
         self._settings = _SETTINGS | settings
         self._port = str(find_free_port())
         self._running = ExitStack()
@@ -40,7 +42,7 @@ class Service:
         return f"http://127.0.0.1:{self._port}"
 
     def start(self, *options: str, **settings: str) -> None:
-        options = ("--port", self._port, "--workers", str(WORKERS), *options)
+        options = ("--port", self._port, *self._options, *options)
         environment = self._settings | settings
         app = running_app(*options, folder=self._folder, **environment)
         self.server = self._running.enter_context(app)
@@ -87,7 +89,13 @@ class Scene:
         self.clients = Clients(service.url)
         self.mail_port = mail_port
         self.complaints: list[str] = []
-        self.ledger = Ledger()
+        self.ledger = Ledger(0)
+
+    def query(self, statement: str, *values: Any) -> list[Any]:
+        return self.cluster.primary.query(statement, *values)
+
+    def restart(self) -> None:
+        self.service.restart()
 
     def require(self, condition: object, complaint: str) -> None:
         if not condition:
@@ -111,7 +119,8 @@ def running_scene(folder: Path) -> Iterator[Scene]:
         mail_port = find_free_port()
         smtp = f"smtp://127.0.0.1:{mail_port}?tls=off"
         copy = copy_with_marbles(folder / "service")
-        service = Service(copy, DATABASE_URL=cluster.url, SMTP_URL=smtp)
+        workers = ("--workers", str(WORKERS))
+        service = Service(copy, *workers, DATABASE_URL=cluster.url, SMTP_URL=smtp)
         service.start()
         stack.callback(service.stop)
         create_tables(cluster.primary.url)

@@ -188,6 +188,28 @@ async def test_list_users_searches_addresses_and_names(
     assert [user["id"] for user in response.json()["data"]] == [str(ada.id)]
 
 
+async def test_pages_of_a_search_for_users_hold_all_that_are_found(
+    session: AsyncSession, superuser_client: AsyncClient
+) -> None:
+    adas = {str((await make_user(session, full_name=f"Ada {n}")).id) for n in range(3)}
+    first = (await superuser_client.get(USERS, params={"search": "ada", "limit": 2})).json()
+    more = {"search": "ada", "limit": 2, "cursor": first["next_cursor"]}
+    rest = (await superuser_client.get(USERS, params=more)).json()
+    assert [len(page["data"]) for page in (first, rest)] == [2, 1]
+    assert {user["id"] for user in [*first["data"], *rest["data"]]} == adas
+    assert rest["next_cursor"] is None
+
+
+async def test_address_that_somebody_has_finds_nobody_else(
+    session: AsyncSession, superuser_client: AsyncClient
+) -> None:
+    ada = await make_user(session, email="ada@example.com")
+    longer = await make_user(session, email="ada.l@example.com.example")
+    for search, found in (("ADA@example.com ", ada), ("ada.l@example.com", longer)):
+        response = await superuser_client.get(USERS, params={"search": search})
+        assert [user["id"] for user in response.json()["data"]] == [str(found.id)]
+
+
 async def test_create_user_adds_one_without_password(
     session: AsyncSession, superuser_client: AsyncClient
 ) -> None:
@@ -263,7 +285,7 @@ async def test_update_user_demotes_at_once(
     await sign_in(client, session, demoted)
     assert (await client.get(USERS)).status_code == 200
     await superuser_client.patch(f"{USERS}/{demoted.id}", json={"is_superuser": False})
-    read_problem(await client.get(USERS), 403, "superuser_required")
+    read_problem(await client.get(USERS), 403, "permission_required")
 
 
 async def test_update_user_signs_a_deactivated_one_out_for_good(

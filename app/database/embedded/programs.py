@@ -31,7 +31,7 @@ def call(
 
     Its output goes to files: a server that inherited a pipe would keep the reader waiting.
     """
-    command = [*within, *_as_ordinary_user(), find_binaries() / program, *arguments]
+    command = [*within, *as_ordinary_user(), find_binaries() / program, *arguments]
     environment = os.environ | {"LC_ALL": "C"}
     with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
         code = subprocess.call(  # noqa: S603  # our own binaries and arguments
@@ -49,7 +49,7 @@ def find_binaries() -> Path:
     return Path(package.origin).parent / f"pginstall{MAJOR_VERSION}" / "bin"
 
 
-def _as_ordinary_user() -> list[str]:
+def as_ordinary_user() -> list[str]:
     """How root runs PostgreSQL: as `nobody`, who may still enter root's own folders."""
     if os.geteuid() != 0:
         return []
