@@ -11,7 +11,6 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
-from app.auth.authorization import list_permissions
 from app.auth.pages import router as auth_pages
 from app.auth.rate_limit import RateLimits
 from app.auth.router import router as auth_router
@@ -99,7 +98,6 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         app.include_router(pages)
     if settings.serves_docs:
         app.include_router(docs_router)
-    app.state.permissions = list_permissions(app)
     return app
 
 

@@ -49,11 +49,6 @@ def list_access(app: FastAPI) -> list[Access]:
     ]
 
 
-def list_permissions(app: FastAPI) -> frozenset[str]:
-    """Return all permissions that routes ask for."""
-    return frozenset(access.permission for access in list_access(app) if access.permission)
-
-
 def _judge(dependant: Dependant, route: Any) -> tuple[str, str | None]:
     """Return who may call a route, in words, and with which permission."""
     calls = {each.call for each in _flatten(dependant)}

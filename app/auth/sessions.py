@@ -131,14 +131,10 @@ def _find_surplus(user_id: uuid.UUID, *, newest: uuid.UUID) -> SelectOfScalar[uu
     may come last.
     """
     others = (
-        select(
-            LoginSession.id,
-            LoginSession.created_at,
-            LoginSession.last_used_at,
-            is_live().label("is_live"),
-            is_in_use().label("is_in_use"),  # the clock is read here, and not in CASE
-        )
+        select(LoginSession.id, LoginSession.created_at, LoginSession.last_used_at)
         .where(LoginSession.user_id == user_id, LoginSession.id != newest)
+        # The clock is read here, and not in CASE.
+        .add_columns(is_live().label("is_live"), is_in_use().label("is_in_use"))
         .subquery()
         .c
     )
