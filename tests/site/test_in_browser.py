@@ -1,5 +1,6 @@
 """The pages in a real Chromium, as a person, an administrator, and axe-core see them."""
 
+import os
 import re
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
@@ -89,9 +90,14 @@ def look(page: Page, heading: str, picture: str) -> None:
             page.set_viewport_size({"width": width, "height": 800})
             sideways = page.evaluate("document.documentElement.scrollWidth - innerWidth")
             assert sideways <= 0, (picture, width, sideways)
-            name = f"{picture}-{scheme}-{width}.png"
-            page.screenshot(path=PICTURES / name, full_page=True)
+            take_picture(page, f"{picture}-{scheme}-{width}")
     page.emulate_media(color_scheme="light")
+
+
+def take_picture(page: Page, name: str) -> None:
+    """Keep what the page looks like, where SCREENSHOTS says so: a hundred take a while."""
+    if "SCREENSHOTS" in os.environ:
+        page.screenshot(path=PICTURES / f"{name}.png", full_page=True)
 
 
 def press(page: Page, name: str) -> None:
@@ -234,7 +240,7 @@ def test_everything_works_without_javascript(open_page: Callable[..., Page]) -> 
     press(page, "Save")
     sign_in(page, "noa@example.com", PASSWORD)
     expect(page.get_by_role("heading", level=1)).to_have_text("Welcome back")
-    page.screenshot(path=PICTURES / "welcome-back.png", full_page=True)
+    take_picture(page, "welcome-back")
     press(page, "Go on")
     expect(page.get_by_role("status")).to_have_text("Your name is saved.")
     expect(page.get_by_role("main")).to_contain_text("Noa")
@@ -290,6 +296,6 @@ def test_documentation_needs_no_other_host(open_page: Callable[..., Page]) -> No
     page.on("request", lambda request: addresses.append(request.url))
     page.goto("/docs")
     expect(page.get_by_text("/api/v1/users/me/password")).to_be_visible()
-    page.screenshot(path=PICTURES / "docs.png")
+    take_picture(page, "docs")
     hosts = {urlsplit(address).hostname for address in addresses}
     assert hosts - {None} == {"localhost"}
