@@ -3,9 +3,11 @@
 from typing import Annotated
 
 from fastapi import Form, Response
+from fastapi.responses import StreamingResponse
 
 from app.auth import deletion, recovery, service
 from app.auth.dependencies import HasherDep, LimitsDep
+from app.auth.export import export_user
 from app.auth.schemas import EmailChange, PasswordChange
 from app.second_factors import service as second_factors
 from app.second_factors.dependencies import SecondFactorsDep
@@ -14,9 +16,10 @@ from app.site.forms import DeletionForm, NameForm
 from app.site.routing import go, new_router
 from app.users import service as users
 from app.users.dependencies import DeletionGraceDep
+from app.users.permissions import may
 from app.users.schemas import UserUpdateMe
 from app.web.errors import InvalidField
-from app.web.session import SessionDep
+from app.web.session import SessionDep, TransactionDep
 
 router = new_router()
 
@@ -24,8 +27,13 @@ router = new_router()
 @router.get("/account")
 async def show_account(session: SessionDep, gate: SecondFactorsDep, visit: UserVisit) -> Response:
     """Show what there is to know, and to change."""
-    factors = await second_factors.describe(session, gate, visit.login)
-    return visit.show("account/overview.html", user=visit.login.user, factors=factors)
+    user = visit.login.user
+    return visit.show(
+        "account/overview.html",
+        user=user,
+        factors=await second_factors.describe(session, gate, visit.login),
+        looks_after_users=await may(session, user, "users:read"),
+    )
 
 
 @router.post("/account/verification")
@@ -86,6 +94,14 @@ async def change_password(
     """Change the password, and sign out all other devices."""
     await service.change_password(session, hasher, limits, visit.login, form)
     return go("/account", "password")
+
+
+@router.get("/account/export", dependencies=LATELY)
+async def export_account(session: TransactionDep, visit: UserVisit) -> Response:
+    """Return all that there is about the account, as a file."""
+    parts = await export_user(session, visit.login.user)
+    name = {"Content-Disposition": 'attachment; filename="account.json"'}
+    return StreamingResponse(parts, media_type="application/json", headers=name)
 
 
 @router.get("/account/delete", dependencies=LATELY)

@@ -9,7 +9,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from app.audit import service
 from app.audit.schemas import AuditQuery
-from app.auth.dependencies import get_superuser
+from app.auth.dependencies import requires
 from app.site.dependencies import UserVisit, visit_as_user
 from app.site.forms import OptionalLine
 from app.site.happenings import describe_event
@@ -19,7 +19,7 @@ from app.web.pagination import CursorQuery
 from app.web.schemas import find_canonical_email
 from app.web.session import SessionDep
 
-router = new_router(visit_as_user, get_superuser)
+router = new_router(visit_as_user, requires("audit:read"))
 PATH = "/admin/events"
 
 

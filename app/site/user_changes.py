@@ -8,7 +8,7 @@ from fastapi import Response
 
 from app.auth import recovery
 from app.auth import service as auth
-from app.auth.dependencies import CurrentUser, get_recent_login, get_superuser
+from app.auth.dependencies import CurrentUser, get_recent_login, requires, spare_superusers
 from app.auth.sessions import end_all_sessions
 from app.second_factors.dependencies import SecondFactorsDep
 from app.second_factors.reset import request_reset
@@ -20,7 +20,7 @@ from app.users import service
 from app.users.schemas import UserUpdate
 from app.web.session import SessionDep
 
-router = new_router(visit_as_user, get_superuser, get_recent_login)
+router = new_router(visit_as_user, requires("users:write"), spare_superusers, get_recent_login)
 PATH = f"{USERS}/{{user_id}}"
 
 

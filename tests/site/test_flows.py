@@ -99,6 +99,9 @@ async def test_newcomer_signs_up_changes_the_account_and_leaves(
     html = await browser.send("/account/password", **wrong | {"current_password": PASSWORD})
     assert "Your new password is set" in html
     assert "Password changed" in await browser.open("/account/events")
+    export = await browser.client.get("/account/export")
+    assert export.headers["content-disposition"] == 'attachment; filename="account.json"'
+    assert export.json()["user"][0]["email"] == "ada@example.com"
     html = await browser.send("/account/delete", confirmation="bob@example.com")
     assert (browser.status, "not the address of your account" in html) == (422, True)
     assert "Create account" in await browser.send("/account/delete", confirmation="ada@example.com")
