@@ -27,8 +27,8 @@ COMPILE = .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --g
 unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME
 export UV_CUSTOM_COMPILE_COMMAND = make lock
 
-.PHONY: help setup run demo test check format domain revision rebase-revision migrate rehearse reset
-.PHONY: lock audit mine update client client-check
+.PHONY: help setup run demo test test-long check format domain revision rebase-revision migrate
+.PHONY: rehearse reset lock audit mine update client client-check
 .PHONY: bench bench-compare bench-migrations compose-check cluster-check fault-check mine-check
 
 help: ## List the commands
@@ -57,6 +57,9 @@ demo: setup ## Fill the development database with people, events and mail, and o
 
 test: setup ## Run the tests on a throw-away database; ARGS=--fixtures lists what they are given
 	@.venv/bin/pytest --numprocesses auto --maxprocesses 8 $(ARGS)
+
+test-long: setup ## Run the tests that `make test` leaves out, since each takes many seconds
+	@.venv/bin/pytest --numprocesses auto --maxprocesses 8 -m long $(ARGS)
 
 check: setup ## All that CI runs: format, lint, types, new revisions, and the tests with coverage
 	.venv/bin/ruff format --check

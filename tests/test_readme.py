@@ -48,6 +48,7 @@ def environment_of(copy: Path, url: URL) -> dict[str, str]:
     return os.environ | {"DATABASE_URL": libpq_uri(url), "PATH": path, "PYTHONPATH": str(copy)}
 
 
+@pytest.mark.long
 def test_recipes(copy: Path, empty_database: URL) -> None:
     command.upgrade(alembic_config(empty_database), "head")
     environment = environment_of(copy, empty_database)

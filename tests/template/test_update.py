@@ -64,6 +64,7 @@ def update(project: Project) -> tuple[int, str]:
     return done.returncode, done.stdout
 
 
+@pytest.mark.long
 def test_changes_come_into_a_project_that_has_grown(newer: Project, project: Project) -> None:
     last = find_revision(project)[1]
     improve(newer)
@@ -90,6 +91,7 @@ def test_changes_come_into_a_project_that_has_grown(newer: Project, project: Pro
     assert update(project) == (0, "There is nothing new in the template\n")
 
 
+@pytest.mark.long
 def test_conflicts_are_listed_and_can_be_given_up(newer: Project, project: Project) -> None:
     project.replace("app/greeting.py", "API docs:   ", "Ours:       ")
     (project.folder / "docs/migrations.md").unlink()

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from sqlalchemy import URL
 
 from app.database.url import libpq_uri
@@ -50,6 +51,7 @@ def run(copy: Path, *command: str, **environment: str) -> str:
     return done.stdout
 
 
+@pytest.mark.long
 def test_written_domains_pass_all_that_looks_at_domains(
     tmp_path: Path, create_database: Callable[[], URL]
 ) -> None:
