@@ -4,6 +4,7 @@ import gc
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
+from functools import cache, partial
 from typing import Any
 
 from fastapi import FastAPI
@@ -26,6 +27,7 @@ from app.parts import (
     FEATURES,
     NAME,
     PAGES,
+    SIGN_IN,
     SITE,
     WITNESSES,
     create_connections,
@@ -87,6 +89,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         service=NAME,
         password_min_length=settings.password_min_length,
         deletion_days=settings.account_deletion_days,
+        sign_in=SIGN_IN,
     )
     install_error_handlers(app)
     # What is asked for most comes first, since routes are tried in this order.
@@ -97,7 +100,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         app.include_router(pages)
     if settings.serves_docs:
         app.include_router(docs_router)
-    app.state.permissions = list_permissions(app)
+    # To look at all routes takes a while, for few requests.
+    app.state.list_permissions = cache(partial(list_permissions, app))
     return app
 
 

@@ -61,6 +61,8 @@ PAGES: Final[Sequence[APIRouter]] = [
     second_factors_pages,
 ]
 SITE: Final[Sequence[APIRouter]] = SITE_ROUTERS
+SIGN_IN: Final[str | None] = "sign-in"
+"""Where the pages of mails lead on."""
 AccountCommand = Callable[[AsyncSession, Any, str], Awaitable[None]]
 ACCOUNT_COMMANDS: Final[dict[str, AccountCommand]] = {
     "reset-second-factors": reset_at_once,
@@ -97,6 +99,11 @@ def create_hasher(settings: Settings) -> PasswordHasher:
     )
 
 
+def create_token_sources(settings: Settings) -> Sequence[TokenSource]:
+    """Name where a request may have its token besides the header."""
+    return (SessionCookie.at(settings.public_url),)
+
+
 def create_relying_party(settings: Settings) -> RelyingParty:
     """Say who we are to browsers that have passkeys."""
     return RelyingParty.at(
@@ -116,11 +123,6 @@ def create_gate(settings: Settings) -> Gate:
         required=settings.second_factor_required,
         factors=[OneTimeCodes(), Passkeys(create_relying_party(settings))],
     )
-
-
-def create_token_sources(settings: Settings) -> Sequence[TokenSource]:
-    """Name where a request may have its token besides the header."""
-    return (SessionCookie.at(settings.public_url),)
 
 
 def create_database(url: URL, settings: Settings, pool_size: int) -> Database:

@@ -1,6 +1,7 @@
 """How Alembic reaches the database, and where it learns what the tables should be."""
 
 import logging
+import warnings
 from logging.config import fileConfig
 
 from alembic import context
@@ -67,6 +68,8 @@ try:
     target_metadata = load_models()
     settings = read_settings()
     given, place = find_url()
+    # An index that is for PostgreSQL alone (`ddl_if`) is not missed on SQLite.
+    warnings.filterwarnings("ignore", "autogenerate skipping metadata-specified expression")
     with database_url(given, place, settings.database_schema) as url:
         engine = create_engine(url, poolclass=NullPool)
         if settings.database_schema != DEFAULT_SCHEMA and not context.is_offline_mode():

@@ -93,12 +93,22 @@ def create_database(server_url: URL) -> Iterator[Callable[[], URL]]:
             pytest.exit(
                 f"the tests make databases, which {user} may not: ALTER ROLE {user} CREATEDB"
             )
-        return server_url.set(database=names[-1])
+        url = server_url.set(database=names[-1])
+        run_file("TEST_DATABASE_SETUP", url)
+        return url
 
     yield create
     while names:
         execute("DROP DATABASE {} WITH (FORCE)")
         names.pop()
+
+
+def run_file(variable: str, url: URL) -> None:
+    """Run the SQL file that the environment names, if it does: extensions, or another shape."""
+    if path := os.environ.get(variable):
+        with psycopg.connect(libpq_uri(url), autocommit=True) as connection:
+            for statement in Path(path).read_text("utf-8").split(";\n"):
+                connection.execute(statement.encode())
 
 
 @pytest.fixture(scope="session")
@@ -111,6 +121,7 @@ def create_migrated(create_database: Callable[[], URL]) -> URL:
     """Create a database of the revisions' tables and of the tests' own."""
     url = create_database()
     command.upgrade(alembic_config(url), "head")
+    run_file("TEST_DATABASE_SHAPE", url)
     marbles.create_tables(url)
     return url
 

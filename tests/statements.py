@@ -17,6 +17,37 @@ class Sent(NamedTuple):
     """Their mapping or sequence, or a list of mappings if the statement was sent for each."""
 
 
+# What each server of a distributed engine would say otherwise, so that Citus refuses it there.
+_CLOCK = re.compile(r"\b(now\(|clock_timestamp\(|CURRENT_TIMESTAMP\b|interval\b)", re.IGNORECASE)
+_PLACES = re.compile(r"\bDO UPDATE SET\b|\bCOALESCE\(|\bCASE\b", re.IGNORECASE)
+_WRITES = re.compile(r"\b(?:INSERT INTO|UPDATE(?! SET)|DELETE FROM) \"?(\w+)", re.IGNORECASE)
+# They refer to nothing, so that they are nobody's but the one server's to which all sign in.
+_LOCAL = {"rate_limit", "outbox", "audit_event"}
+
+
+def find_clocks(statements: list[Sent]) -> list[str]:
+    """Return the writes that read a clock in DO UPDATE SET, COALESCE or CASE."""
+    return [each.sql for each in statements if _has_clock(each.sql)]
+
+
+def _has_clock(statement: str) -> bool:
+    written = {*_WRITES.findall(statement)} - _LOCAL
+    places = _PLACES.finditer(statement) if written else ()
+    return any(_CLOCK.search(_cut(statement[each.end() :], each[0])) for each in places)
+
+
+def _cut(text: str, place: str) -> str:
+    """Cut what follows a place behind its end."""
+    if place.upper() == "CASE":
+        return re.split(r"\bEND\b", text, maxsplit=1)[0]
+    depth = 1
+    for position, character in enumerate(text):
+        depth += {"(": 1, ")": -1}.get(character, 0)
+        if depth == 0:
+            return text[:position]
+    return re.split(r"\b(?:WHERE|RETURNING)\b", text, maxsplit=1)[0]
+
+
 @contextmanager
 def record_statements() -> Iterator[list[Sent]]:
     """Collect what this process sends, but for what begins and ends transactions."""

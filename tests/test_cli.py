@@ -166,7 +166,7 @@ def test_run_says_what_to_open_and_what_to_do_first(database: URL) -> None:
     with running_app(DATABASE_URL=libpq_uri(database), PUBLIC_URL=address) as server:
         printed = server.printed
     assert f"API docs:   {address}/docs\n" in printed
-    assert f"Pages:      {address}/forgot-password\n" in printed
+    assert f"Pages:      {address}/\n" in printed
     assert re.search(r"^Superuser:  \S*app create-superuser \S+@\S+$", printed, re.MULTILINE)
     assert "Mail:       printed here\n" in printed
     steps = describe_first_steps(address, "mail.example.com")

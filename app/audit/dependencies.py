@@ -19,7 +19,7 @@ from app.web.session import get_database
 # Whatever changes something, of routers with these tags.
 _ABOUT_ACCOUNTS: Final = {"auth", "pages", "passkeys", "roles", "second factors", "users"}
 # What reads all of an account at once.
-_REMARKABLE_READS: Final = {"users-export_me"}
+_REMARKABLE_READS: Final = {"users-export_me", "pages-export_account"}
 # They only make a challenge.
 _UNREMARKABLE: Final = {
     "passkeys-start_login",

@@ -142,7 +142,7 @@ async def _is_new_device(session: AsyncSession, user_id: uuid.UUID, client: Clie
     new = insert(KnownDevice).values([{"user_id": user_id, "fingerprint": each} for each in mine])
     remembered = new.on_conflict_do_update(
         index_elements=[col(KnownDevice.user_id), col(KnownDevice.fingerprint)],
-        set_={"last_used_at": func.now()},
+        set_={"last_used_at": new.excluded.last_used_at},
     )
     # In one trip: what is counted is as it was before.
     total, recognized = (await session.exec(known.add_cte(remembered.cte("remembered")))).one()

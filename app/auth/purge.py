@@ -7,7 +7,7 @@ from functools import partial
 from time import monotonic
 from typing import Final, NamedTuple
 
-from sqlalchemy import ColumnElement, and_, delete, func, inspect, tuple_
+from sqlalchemy import ColumnElement, and_, delete, func, inspect
 from sqlmodel import SQLModel, col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -75,7 +75,8 @@ async def _delete_some(session: AsyncSession, expired: Expired) -> int | None:
     if not (await session.exec(select(func.pg_try_advisory_xact_lock(_LOCK)))).one():
         return None
     key = inspect(expired.model).primary_key
-    some = select(*key).where(expired.condition).limit(BATCH)
     # What another transaction holds just now is left for the next hour.
-    chosen = tuple_(*key).in_(some.with_for_update(skip_locked=True))
-    return (await session.exec(delete(expired.model).where(chosen))).rowcount
+    locked = select(*key).where(expired.condition).limit(BATCH).with_for_update(skip_locked=True)
+    some = locked.cte("some")
+    chosen = (column == some.c[column.name] for column in key)
+    return (await session.exec(delete(expired.model).where(*chosen))).rowcount

@@ -61,7 +61,8 @@ async def reset_password(
     user = await redeem(session, data.token, proof)
     if user.email != proof.email:
         raise mail.InvalidToken
-    await _change(session, user, hashed_password=hashed_password, email_verified_at=_VERIFIED_AT)
+    verified = {} if user.email_verified_at else {"email_verified_at": func.now()}
+    await _change(session, user, hashed_password=hashed_password, **verified)
     await _end_access(session, user)
     await mail.enqueue(session, "password_changed", user_id=str(user.id), email=user.email)
 
@@ -167,6 +168,3 @@ async def _change(session: AsyncSession, user: User, **values: object) -> None:
 async def _end_access(session: AsyncSession, user: User) -> None:
     await end_all_sessions(session, user.id)
     await mail.withdraw_password_links(session, user.id)
-
-
-_VERIFIED_AT: Final = func.coalesce(col(User.email_verified_at), func.now())

@@ -130,13 +130,17 @@ def _find_surplus(user_id: uuid.UUID, *, newest: uuid.UUID) -> SelectOfScalar[uu
     its instants are those of its transaction's start, and of parallel logins one that started first
     may come last.
     """
-    others = select(LoginSession.id).where(
-        LoginSession.user_id == user_id, LoginSession.id != newest
+    others = (
+        select(LoginSession.id, LoginSession.created_at, LoginSession.last_used_at)
+        .where(LoginSession.user_id == user_id, LoginSession.id != newest)
+        # The clock is read here, and not in CASE.
+        .add_columns(is_live().label("is_live"), is_in_use().label("is_in_use"))
+        .subquery()
+        .c
     )
-    since = case((is_in_use(), col(LoginSession.created_at)))
-    used_last = (col(LoginSession.last_used_at).desc(), col(LoginSession.id))
-    kept_first = (is_live().desc(), since.nulls_last(), *used_last)
-    return others.order_by(*kept_first).offset(SESSIONS_PER_USER - 1)
+    since = case((others.is_in_use, others.created_at))
+    kept_first = (others.is_live.desc(), since.nulls_last(), others.last_used_at.desc(), others.id)
+    return select(others.id).order_by(*kept_first).offset(SESSIONS_PER_USER - 1)
 
 
 async def lock_session(session: AsyncSession, session_id: uuid.UUID) -> bool:

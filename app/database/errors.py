@@ -1,5 +1,7 @@
 """What an error of the database means: SQLSTATEs (PostgreSQL manual, appendix A)."""
 
+import re
+
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm.exc import StaleDataError
@@ -17,6 +19,11 @@ _REASONS = {
 # Read only: of a standby. Prepared statements that are not there, or others: a pooler has changed
 # the server behind the connection.
 _UNUSABLE = {"25006", "26000", "42P05"}
+# What Citus says, with XX000, of a worker that it has lost.
+_LOST_WORKER = re.compile(r"failure on connection|could not commit transaction (for|on) shard")
+# Citus leaves the constraint's field empty, and the names of its shards end in their numbers.
+_NAMED = re.compile(r'constraint "([^"]+)"')
+_SHARD = re.compile(r"_\d{6,}$")
 _ROLLED_BACK = {"40001", "40P01"}  # serialization_failure, deadlock_detected
 
 
@@ -72,11 +79,18 @@ def proves_unusable(error: BaseException) -> bool:
     return state in _UNUSABLE or state[:2] == "08" or is_outdated
 
 
+def has_lost_worker(error: DBAPIError) -> bool:
+    """Tell whether a server behind the server is gone; at COMMIT, some may have committed."""
+    return sqlstate(error) == "XX000" and bool(_LOST_WORKER.search(str(error.orig)))
+
+
 def find_reason(error: Exception) -> str | None:
     """Return why the database is busy or absent, so that trying again later may help, or None."""
     if not isinstance(error, DBAPIError):
         return _REASONS_OF_CLASSES.get(type(error))
     state = sqlstate(error) or ""
+    if has_lost_worker(error):
+        return "connection"
     if reason := _REASONS.get(state) or _REASONS.get(state[:2]):
         return reason
     if error.connection_invalidated:
@@ -101,4 +115,6 @@ def find_constraint(error: IntegrityError) -> str | None:
     """Return the name of the constraint that a row was refused for."""
     diagnostics = getattr(error.orig, "diag", None)
     name: str | None = getattr(diagnostics, "constraint_name", None)
-    return name
+    if name is None and (named := _NAMED.search(str(error.orig))):
+        name = named[1]
+    return _SHARD.sub("", name) if name else None

@@ -16,7 +16,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from app.database.commits import counting, note, uncounted
 from app.database.deadline import LONGEST_WAIT, get_time_left
 from app.database.engine import AUTOCOMMIT, READ_ONLY, create_engine
-from app.database.errors import DeadlineExceeded, OutcomeUnknown, is_repeatable
+from app.database.errors import DeadlineExceeded, OutcomeUnknown, has_lost_worker, is_repeatable
 from app.database.url import require_postgresql
 
 _T = TypeVar("_T")
@@ -117,7 +117,7 @@ async def commit(session: AsyncSession) -> None:
         with uncounted():  # until it is known to have been one
             await session.commit()
     except DBAPIError as error:
-        if error.connection_invalidated:
+        if error.connection_invalidated or has_lost_worker(error):
             raise OutcomeUnknown from error
         raise
     note()

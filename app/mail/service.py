@@ -64,12 +64,10 @@ async def mint_token(session: AsyncSession, proof: Proof, lifetime: timedelta | 
         token_hash=hash_token(token),
         expires_at=func.now() + (lifetime or LIFETIMES[proof.purpose]),
     )
-    replaced = {name: new.excluded[name] for name in ("token_hash", "email", "expires_at")}
+    names = ("token_hash", "email", "created_at", "expires_at")
+    replaced = {name: new.excluded[name] for name in names}
     await session.exec(
-        new.on_conflict_do_update(
-            index_elements=["user_id", "purpose"],
-            set_=replaced | {"created_at": func.now()},
-        )
+        new.on_conflict_do_update(index_elements=["user_id", "purpose"], set_=replaced)
     )
     return token
 

@@ -10,7 +10,7 @@ from app.roles.service import Granter
 
 async def get_known_permissions(request: Request) -> frozenset[str]:
     """Return those that the routes of the application ask for."""
-    known: frozenset[str] = request.app.state.permissions
+    known: frozenset[str] = request.app.state.list_permissions()
     return known
 
 

@@ -113,7 +113,7 @@ async def refuse(session: AsyncSession, limits: RateLimits, half: HalfLogin) -> 
     """Count a wrong answer, though the request is undone; after three, the owner is told."""
     await release_connection(session)
     failed = insert(FailedCodes).values(user_id=half.user_id, count=1)
-    again = {"count": FailedCodes.count + 1, "failed_at": func.now()}
+    again = {"count": FailedCodes.count + 1, "failed_at": failed.excluded.failed_at}
     counting = failed.on_conflict_do_update(index_elements=["user_id"], set_=again)
     async with limits.turn() as other:
         count = (await other.exec(counting.returning(col(FailedCodes.count)))).scalar_one()

@@ -126,7 +126,7 @@ class Settings(BaseSettings):
         return self.database_url.get_secret_value() if self.database_url else None
 
     def open_database_url(self) -> AbstractContextManager[URL]:
-        """Yield where the database is; without DATABASE_URL, while an embedded one runs."""
+        """Yield where the database is, and whose names lead to our schema."""
         return database_url(self.given_database_url, schema=self.database_schema)
 
     @property

@@ -2,31 +2,38 @@
 
 from typing import Annotated
 
-from fastapi import Depends, Form, Response
+from fastapi import Form, Response
+from fastapi.responses import StreamingResponse
 
 from app.auth import deletion, recovery, service
-from app.auth.dependencies import HasherDep, LimitsDep, get_recent_login
+from app.auth.dependencies import HasherDep, LimitsDep
+from app.auth.export import export_user
 from app.auth.schemas import EmailChange, PasswordChange
 from app.second_factors import service as second_factors
 from app.second_factors.dependencies import SecondFactorsDep
-from app.site.dependencies import CookieDep, UserVisit
+from app.site.dependencies import LATELY, CookieDep, UserVisit
 from app.site.forms import DeletionForm, NameForm
 from app.site.routing import go, new_router
 from app.users import service as users
 from app.users.dependencies import DeletionGraceDep
+from app.users.permissions import may
 from app.users.schemas import UserUpdateMe
 from app.web.errors import InvalidField
-from app.web.session import SessionDep
+from app.web.session import SessionDep, TransactionDep
 
 router = new_router()
-RECENT = [Depends(get_recent_login)]
 
 
 @router.get("/account")
 async def show_account(session: SessionDep, gate: SecondFactorsDep, visit: UserVisit) -> Response:
     """Show what there is to know, and to change."""
-    factors = await second_factors.describe(session, gate, visit.login)
-    return visit.show("account/overview.html", user=visit.login.user, factors=factors)
+    user = visit.login.user
+    return visit.show(
+        "account/overview.html",
+        user=user,
+        factors=await second_factors.describe(session, gate, visit.login),
+        looks_after_users=await may(session, user, "users:read"),
+    )
 
 
 @router.post("/account/verification")
@@ -55,13 +62,13 @@ async def change_name(
     return go("/account", "name")
 
 
-@router.get("/account/email", dependencies=RECENT)
+@router.get("/account/email", dependencies=LATELY)
 async def ask_for_email(visit: UserVisit) -> Response:
     """Show the form for another address."""
     return visit.show("forms/account/email.html")
 
 
-@router.post("/account/email", dependencies=RECENT)
+@router.post("/account/email", dependencies=LATELY)
 async def request_email_change(
     session: SessionDep, limits: LimitsDep, visit: UserVisit, form: Annotated[EmailChange, Form()]
 ) -> Response:
@@ -70,13 +77,13 @@ async def request_email_change(
     return go("/account", "email")
 
 
-@router.get("/account/password", dependencies=RECENT)
+@router.get("/account/password", dependencies=LATELY)
 async def ask_for_password(visit: UserVisit) -> Response:
     """Show the form for another password."""
     return visit.show("forms/account/password.html")
 
 
-@router.post("/account/password", dependencies=RECENT)
+@router.post("/account/password", dependencies=LATELY)
 async def change_password(
     session: SessionDep,
     hasher: HasherDep,
@@ -89,13 +96,21 @@ async def change_password(
     return go("/account", "password")
 
 
-@router.get("/account/delete", dependencies=RECENT)
+@router.get("/account/export", dependencies=LATELY)
+async def export_account(session: TransactionDep, visit: UserVisit) -> Response:
+    """Return all that there is about the account, as a file."""
+    parts = await export_user(session, visit.login.user)
+    name = {"Content-Disposition": 'attachment; filename="account.json"'}
+    return StreamingResponse(parts, media_type="application/json", headers=name)
+
+
+@router.get("/account/delete", dependencies=LATELY)
 async def ask_for_deletion(visit: UserVisit) -> Response:
     """Ask whether the account is to be deleted."""
     return visit.show("forms/account/delete.html")
 
 
-@router.post("/account/delete", dependencies=RECENT)
+@router.post("/account/delete", dependencies=LATELY)
 async def delete_account(
     session: SessionDep,
     visit: UserVisit,

@@ -2,11 +2,17 @@
 
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from fastapi import Depends, Request, Response
 
-from app.auth.dependencies import AnyLogin, CurrentLogin, OptionalLogin
+from app.auth.dependencies import (
+    AnyLogin,
+    CurrentLogin,
+    OptionalLogin,
+    get_recent_any_login,
+    get_recent_login,
+)
 from app.auth.sessions import Login
 from app.site.cookie import SessionCookie
 from app.site.rendering import Viewer, render
@@ -65,6 +71,11 @@ async def visit_as_user(request: Request, pages: PagesDep, login: CurrentLogin) 
 async def visit_as_anybody(request: Request, pages: PagesDep, login: AnyLogin) -> Visit:
     return _visit(request, pages, login)
 
+
+# For the `dependencies` of routes: who looks is noted before anything refuses, so that the page
+# which tells of it knows them.
+LATELY: Final = [Depends(visit_as_user), Depends(get_recent_login)]
+LATELY_ANYBODY: Final = [Depends(visit_as_anybody), Depends(get_recent_any_login)]
 
 VisitDep = Annotated[Visit, Depends(visit)]
 UserVisit = Annotated[Visit, Depends(visit_as_user)]

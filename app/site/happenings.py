@@ -45,6 +45,13 @@ _DONE: Final = {
     "remove_passkey": "Passkey removed",
     "request_reset": "Reset of second factors requested by an administrator",
     "confirm_reset": "All second factors removed",
+    "export_me": "All data exported",
+    "export_account": "All data exported",
+    "create_role": "Role created",
+    "update_role": "Role changed",
+    "delete_role": "Role deleted",
+    "assign_role": "Role given",
+    "withdraw_role": "Role taken away",
     "retry_mail": "Mail tried again",
 }
 _REFUSED: Final = {
@@ -54,6 +61,7 @@ _REFUSED: Final = {
     "invalid_code": "Wrong code",
     "incorrect_code": "Wrong code",
     "passkey_refused": "Passkey refused",
+    "permission_required": "Tried what needs a permission",
     "superuser_required": "Tried what only administrators may do",
 }
 

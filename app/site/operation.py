@@ -7,12 +7,13 @@ from sqlmodel import func, select
 
 from app.auth.dependencies import HasherDep, get_superuser
 from app.mail import waiting
-from app.site.dependencies import UserVisit
+from app.site.dependencies import UserVisit, visit_as_user
 from app.site.routing import go, new_router
+from app.users import service as users
 from app.web.health import read_revisions
 from app.web.session import DatabaseDep, SessionDep
 
-router = new_router(get_superuser)
+router = new_router(visit_as_user, get_superuser)
 MAIL = "/admin/mail"
 _VERSION = select(func.current_setting("server_version"))
 
@@ -22,7 +23,10 @@ async def list_mail(session: SessionDep, visit: UserVisit) -> Response:
     """Show mail that waits, and mail that was given up."""
     given_up = await waiting.list_waiting(session, given_up=True)
     mails = await waiting.list_waiting(session, given_up=False)
-    return visit.show("admin/mail.html", mails=mails, given_up=given_up)
+    named = {each.payload["user_id"] for each in (*mails, *given_up) if "user_id" in each.payload}
+    found = await users.find_emails(session, {uuid.UUID(each) for each in named})
+    emails = {str(user_id): email for user_id, email in found.items()}
+    return visit.show("admin/mail.html", mails=mails, given_up=given_up, emails=emails)
 
 
 @router.post(f"{MAIL}/{{mail_id}}/retry")

@@ -3,9 +3,9 @@
 import uuid
 from typing import Annotated
 
-from fastapi import Depends, Form, Response
+from fastapi import Form, Response
 
-from app.auth.dependencies import ClientDep, LimitsDep, get_recent_any_login
+from app.auth.dependencies import ClientDep, LimitsDep
 from app.passkeys import login as logging_in
 from app.passkeys import service
 from app.passkeys.dependencies import RelyingPartyDep
@@ -13,7 +13,7 @@ from app.passkeys.schemas import PasskeyCreate, PasskeyLogin, PasskeySecondStep,
 from app.second_factors.dependencies import SecondFactorsDep
 from app.site.browsers import describe_device
 from app.site.confirming import Question, show_codes
-from app.site.dependencies import AnyVisit
+from app.site.dependencies import LATELY_ANYBODY, AnyVisit
 from app.site.entering import EntranceDep
 from app.site.forms import NewPasskeyForm, PasskeyForm
 from app.site.routing import go, new_router
@@ -21,7 +21,6 @@ from app.web.session import SessionDep
 
 router = new_router()
 PATH = "/account/passkeys"
-RECENT = [Depends(get_recent_any_login)]
 
 
 @router.post("/sign-in/passkey")
@@ -50,7 +49,7 @@ async def list_passkeys(session: SessionDep, visit: AnyVisit) -> Response:
     return visit.show("account/passkeys.html", passkeys=passkeys, suggested=suggested)
 
 
-@router.post(PATH, dependencies=RECENT)
+@router.post(PATH, dependencies=LATELY_ANYBODY)
 async def add_passkey(
     session: SessionDep,
     relying_party: RelyingPartyDep,
@@ -87,7 +86,7 @@ async def update_passkey(
     return go(PATH, "passkey_renamed")
 
 
-@router.get(f"{PATH}/{{passkey_id}}/remove", dependencies=RECENT)
+@router.get(f"{PATH}/{{passkey_id}}/remove", dependencies=LATELY_ANYBODY)
 async def ask_to_remove_passkey(
     session: SessionDep, visit: AnyVisit, passkey_id: uuid.UUID
 ) -> Response:
@@ -103,7 +102,7 @@ async def ask_to_remove_passkey(
     return visit.show("confirm.html", question=question)
 
 
-@router.post(f"{PATH}/{{passkey_id}}/remove", dependencies=RECENT)
+@router.post(f"{PATH}/{{passkey_id}}/remove", dependencies=LATELY_ANYBODY)
 async def remove_passkey(
     session: SessionDep, gate: SecondFactorsDep, visit: AnyVisit, passkey_id: uuid.UUID
 ) -> Response:

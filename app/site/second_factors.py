@@ -2,15 +2,15 @@
 
 from typing import Annotated
 
-from fastapi import Depends, Form, Response
+from fastapi import Form, Response
 
-from app.auth.dependencies import ClientDep, LimitsDep, get_recent_any_login
+from app.auth.dependencies import ClientDep, LimitsDep
 from app.second_factors import login as logging_in
 from app.second_factors import service
 from app.second_factors.dependencies import SecondFactorsDep
 from app.second_factors.schemas import SecondFactorAnswer, TotpConfirmation
 from app.site.confirming import Question, show_codes
-from app.site.dependencies import AnyVisit
+from app.site.dependencies import LATELY_ANYBODY, AnyVisit
 from app.site.entering import EntranceDep
 from app.site.forms import CodeForm
 from app.site.routing import go, new_router
@@ -18,7 +18,6 @@ from app.web.session import SessionDep
 
 router = new_router()
 PATH = "/account/second-factors"
-RECENT = [Depends(get_recent_any_login)]
 REMOVAL = Question(
     title="Remove the app?",
     text="Its codes will sign you in no more. All other devices are signed out.",
@@ -52,14 +51,14 @@ async def show_second_factors(
     return visit.show("account/second_factors.html", factors=factors)
 
 
-@router.post(f"{PATH}/app", dependencies=RECENT)
+@router.post(f"{PATH}/app", dependencies=LATELY_ANYBODY)
 async def start_totp(session: SessionDep, gate: SecondFactorsDep, visit: AnyVisit) -> Response:
     """Show the secret for an app; it counts from its first code on."""
     enrolment = await service.start_totp(session, gate, visit.login)
     return visit.show("forms/account/second_factors/app/confirm.html", enrolment=enrolment)
 
 
-@router.post(f"{PATH}/app/confirm", dependencies=RECENT)
+@router.post(f"{PATH}/app/confirm", dependencies=LATELY_ANYBODY)
 async def confirm_totp(
     session: SessionDep,
     limits: LimitsDep,
@@ -73,20 +72,20 @@ async def confirm_totp(
     return show_codes(visit, codes.recovery_codes, message, PATH)
 
 
-@router.get(f"{PATH}/app/remove", dependencies=RECENT)
+@router.get(f"{PATH}/app/remove", dependencies=LATELY_ANYBODY)
 async def ask_to_remove_totp(visit: AnyVisit) -> Response:
     """Ask whether the app is to be removed."""
     return visit.show("confirm.html", question=REMOVAL)
 
 
-@router.post(f"{PATH}/app/remove", dependencies=RECENT)
+@router.post(f"{PATH}/app/remove", dependencies=LATELY_ANYBODY)
 async def remove_totp(session: SessionDep, gate: SecondFactorsDep, visit: AnyVisit) -> Response:
     """Remove the app."""
     await service.remove_totp(session, gate, visit.login)
     return go(PATH, "app_removed")
 
 
-@router.post(f"{PATH}/recovery-codes", dependencies=RECENT)
+@router.post(f"{PATH}/recovery-codes", dependencies=LATELY_ANYBODY)
 async def make_recovery_codes(
     session: SessionDep, gate: SecondFactorsDep, visit: AnyVisit
 ) -> Response:

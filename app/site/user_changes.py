@@ -8,19 +8,19 @@ from fastapi import Response
 
 from app.auth import recovery
 from app.auth import service as auth
-from app.auth.dependencies import CurrentUser, get_recent_login, get_superuser
+from app.auth.dependencies import CurrentUser, get_recent_login, requires, spare_superusers
 from app.auth.sessions import end_all_sessions
 from app.second_factors.dependencies import SecondFactorsDep
 from app.second_factors.reset import request_reset
 from app.site.confirming import Question
-from app.site.dependencies import UserVisit
+from app.site.dependencies import UserVisit, visit_as_user
 from app.site.routing import go, new_router
 from app.site.users import PATH as USERS
 from app.users import service
 from app.users.schemas import UserUpdate
 from app.web.session import SessionDep
 
-router = new_router(get_superuser, get_recent_login)
+router = new_router(visit_as_user, requires("users:write"), spare_superusers, get_recent_login)
 PATH = f"{USERS}/{{user_id}}"
 
 

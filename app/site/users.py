@@ -8,20 +8,21 @@ from fastapi import Depends, Form, Query, Response
 from pydantic import BeforeValidator
 
 from app.auth import recovery
-from app.auth.dependencies import get_recent_login, get_superuser
+from app.auth.dependencies import requires
 from app.auth.sessions import list_user_sessions
 from app.items.service import count_items
 from app.second_factors.dependencies import SecondFactorsDep
 from app.site.admin_events import list_latest
-from app.site.dependencies import UserVisit
+from app.site.dependencies import LATELY, UserVisit, visit_as_user
 from app.site.forms import InvitationForm, OptionalLine, read_blank
 from app.site.routing import go, new_router
 from app.users import service
 from app.users.schemas import State, UserCreate, UserQuery
 from app.web.session import SessionDep
 
-router = new_router(get_superuser)
+router = new_router(visit_as_user, requires("users:read"))
 PATH = "/admin/users"
+WRITERS = [Depends(requires("users:write")), *LATELY]
 
 
 class UsersQuery(UserQuery):
@@ -44,13 +45,13 @@ async def list_users(
     return visit.show("admin/users.html", page=page, query=query, first=first)
 
 
-@router.get(f"{PATH}/new", dependencies=[Depends(get_recent_login)])
+@router.get(f"{PATH}/new", dependencies=WRITERS)
 async def ask_for_invitation(visit: UserVisit) -> Response:
     """Show the form that adds a user."""
     return visit.show("forms/admin/users/new.html")
 
 
-@router.post(f"{PATH}/new", dependencies=[Depends(get_recent_login)])
+@router.post(f"{PATH}/new", dependencies=WRITERS)
 async def invite_user(
     session: SessionDep, visit: UserVisit, form: Annotated[InvitationForm, Form()]
 ) -> Response:

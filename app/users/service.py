@@ -4,6 +4,7 @@ Functions take the session first, flush when they need the database's answer, an
 """
 
 import uuid
+from collections.abc import Collection
 from typing import Final
 
 from sqlalchemy import delete, not_
@@ -70,6 +71,14 @@ async def get_user(session: AsyncSession, user_id: uuid.UUID) -> User:
 async def find_user_by_email(session: AsyncSession, email: str) -> User | None:
     """Find a user by the canonical form of an address."""
     return (await session.exec(select(User).where(User.email == email))).one_or_none()
+
+
+async def find_emails(
+    session: AsyncSession, user_ids: Collection[uuid.UUID]
+) -> dict[uuid.UUID, str]:
+    """Return the addresses of those of the users who are still there."""
+    found = select(User.id, User.email).where(col(User.id).in_(user_ids))
+    return dict((await session.exec(found)).all())
 
 
 async def list_users(session: AsyncSession, query: UserQuery) -> Page[User]:

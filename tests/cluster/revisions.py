@@ -1,12 +1,12 @@
 """A failover in the middle of a revision, which is run again then."""
 
+import time
 from collections.abc import Callable
 
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 
 from tests.cluster.events import kill_leader, settle, switch_over
-from tests.cluster.patroni import wait_for
 from tests.cluster.stage import Stage
 from tests.faults.fault import Fault
 
@@ -55,7 +55,9 @@ def _prepare(stage: Stage) -> None:
 def _interrupt(act: Callable[[Stage], float]) -> Callable[[Stage], float]:
     def inflict(stage: Stage) -> float:
         process = stage.alembic("upgrade", "head")
-        wait_for("an index build", lambda: bool(stage.query(_IS_BEING_BUILT)))
+        leader = stage.cluster.leader
+        while process.poll() is None and not leader.query(_IS_BEING_BUILT):
+            time.sleep(0.02)
         instant = act(stage)
         said, _ = process.communicate(timeout=120)
         stage.require(process.returncode, f"the revision was not interrupted: {said}")
@@ -66,7 +68,7 @@ def _interrupt(act: Callable[[Stage], float]) -> Callable[[Stage], float]:
     return inflict
 
 
-_IS_BEING_BUILT = "SELECT FROM pg_stat_progress_create_index WHERE phase LIKE 'building index%'"
+_IS_BEING_BUILT = "SELECT pid FROM pg_stat_progress_create_index WHERE phase LIKE 'building%'"
 
 
 def _take_back(stage: Stage) -> None:

@@ -6,9 +6,13 @@ from fastapi import FastAPI
 from sqlalchemy import URL
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from app.auth.purge import purge_expired
+from app.database.transactions import Database
 from app.database.url import libpq_uri
+from app.mail import queue
+from app.mail import service as mail
 from tests.auth.test_authorization import ROUTES, Cast, find_caller, make_cast
-from tests.statements import Sent, record_statements
+from tests.statements import Sent, find_clocks, record_statements
 
 # Who is calling, the row, and what is done with it: no route of a usual domain needs more.
 USUAL = {"GET": 2, "POST": 2, "PATCH": 3, "PUT": 3, "DELETE": 3}
@@ -67,11 +71,12 @@ STATEMENTS = {
     "DELETE /api/v1/users/{user_id}": 3,
     "DELETE /api/v1/users/{user_id}/sessions": 5,
     "POST /api/v1/users/{user_id}/password-reset": 3,
-    "GET /api/v1/users/me/permissions": 1,
+    "GET /api/v1/users/me/permissions": 2,
     "GET /api/v1/permissions": 1,
     "GET /api/v1/roles": 3,
     "GET /api/v1/roles/{role_id}": 3,
     "PATCH /api/v1/roles/{role_id}": 4,
+    "DELETE /api/v1/roles/{role_id}": 4,
     "GET /api/v1/users/{user_id}/roles": 4,
     "PUT /api/v1/users/{user_id}/roles/{role_id}": 4,
     "DELETE /api/v1/users/{user_id}/roles/{role_id}": 4,
@@ -103,6 +108,7 @@ async def test_route_takes_no_more_statements_than_it_needs(
     cast: Cast, session: AsyncSession, route: str
 ) -> None:
     statements = await call(cast, session, route)
+    assert find_clocks(statements) == []
     usual = USUAL[route.split(maxsplit=1)[0]]
     if route in STATEMENTS:
         assert len(statements) == STATEMENTS[route], statements
@@ -111,6 +117,20 @@ async def test_route_takes_no_more_statements_than_it_needs(
             f'sent {len(statements)}, not {usual} at most; if it needs them, add `"{route}":'
             f" {len(statements)},` to STATEMENTS in tests/database/test_statements.py: {statements}"
         )
+
+
+async def test_purge_and_worker_read_no_clock_where_a_distributed_engine_has_none(
+    database: Database, session: AsyncSession
+) -> None:
+    await mail.enqueue(session, "email_changed", email="ada@example.com")
+    await session.commit()
+    with record_statements() as statements:
+        await purge_expired(database)
+        claimed = await queue.claim(session, was_tried=False, served=[])
+        assert claimed
+        await queue.give_back(session, claimed, "late", gives_up=False)
+        await queue.mark_sent(session, claimed)
+    assert find_clocks(statements) == []
 
 
 # A foreign key without an index of its own has each deletion of what it refers to read the table.

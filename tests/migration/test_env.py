@@ -30,8 +30,6 @@ def tables(url: URL) -> set[str]:
     return set(inspect(engine).get_table_names())
 
 
-# The index of a search, which SQLite does not have.
-@pytest.mark.filterwarnings("ignore:autogenerate skipping metadata-specified expression-based")
 def test_revisions_make_what_the_models_say_and_can_be_undone(url: URL) -> None:
     config = alembic_config(url)
     for _ in range(2):
