@@ -177,11 +177,13 @@ BRIDGES = {"expand": EXPAND, "contract": CONTRACT}
 
 def each_of(revisions: dict[str, Revision]) -> pytest.MarkDecorator:
     """Take the first of them in each run of the tests, and the others in long ones."""
-    marks = [(), *[pytest.mark.long] * (len(revisions) - 1)]
-    values = zip(revisions.items(), marks, strict=True)
+    (name, first), *others = revisions.items()
     return pytest.mark.parametrize(
         "revision",
-        [pytest.param(revision, id=name, marks=mark) for (name, revision), mark in values],
+        [
+            pytest.param(first, id=name),
+            *(pytest.param(other, id=name, marks=pytest.mark.long) for name, other in others),
+        ],
     )
 
 
