@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 from fastapi import FastAPI
-from httpx2 import AsyncClient
+from httpx2 import AsyncClient, Response
 from sqlalchemy import Interval, cast
 from sqlmodel import col, select, update
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -13,10 +13,10 @@ from app.auth.purge import purge_expired
 from app.database.transactions import Database
 from app.mail.models import Outbox
 from app.users.models import User
-from tests.factories import make_user, reload_user, sign_in
+from tests.factories import PASSWORD, make_user, reload_user, sign_in
 from tests.marbles import Marble, make_marble
 from tests.problems import read_problem
-from tests.second_factors.factories import add_totp, give_code, give_password, make_code
+from tests.second_factors.factories import add_totp, give_code, make_code
 
 ME = "/api/v1/users/me"
 
@@ -29,6 +29,11 @@ async def leaver(app: FastAPI, client: AsyncClient, session: AsyncSession, user:
     await sign_in(client, session, user)
     assert (await client.delete(ME)).status_code == 204
     return await reload_user(session, user)
+
+
+async def give_password(client: AsyncClient, user: User) -> Response:
+    form = {"username": user.email, "password": PASSWORD}
+    return await client.post("/api/v1/auth/login", data=form)
 
 
 async def let_days_pass(session: AsyncSession, days: int) -> None:
