@@ -16,9 +16,9 @@ from app.users.models import User
 from tests.factories import PASSWORD, make_user, reload_user, sign_in
 from tests.marbles import Marble, make_marble
 from tests.problems import read_problem
-from tests.second_factors.factories import add_totp, give_code, make_code
 
 ME = "/api/v1/users/me"
+LOGIN = "/api/v1/auth/login"
 
 
 @pytest.fixture
@@ -31,15 +31,14 @@ async def leaver(app: FastAPI, client: AsyncClient, session: AsyncSession, user:
     return await reload_user(session, user)
 
 
-async def give_password(client: AsyncClient, user: User) -> Response:
-    form = {"username": user.email, "password": PASSWORD}
-    return await client.post("/api/v1/auth/login", data=form)
-
-
 async def let_days_pass(session: AsyncSession, days: int) -> None:
     due_at = col(User.deletion_due_at) - cast(f"{days} days", Interval)
     await session.exec(update(User).values(deletion_due_at=due_at))
     await session.commit()
+
+
+async def give_password(client: AsyncClient, user: User) -> Response:
+    return await client.post(LOGIN, data={"username": user.email, "password": PASSWORD})
 
 
 async def test_account_is_deactivated_and_its_owner_told(
@@ -58,7 +57,7 @@ async def test_signing_in_takes_it_back(
     client: AsyncClient, session: AsyncSession, leaver: User
 ) -> None:
     wrong = {"username": leaver.email, "password": "wrong"}
-    read_problem(await client.post("/api/v1/auth/login", data=wrong), 401, "invalid_credentials")
+    read_problem(await client.post(LOGIN, data=wrong), 401, "invalid_credentials")
     assert not (await reload_user(session, leaver)).is_active
     answer = await give_password(client, leaver)
     assert answer.status_code == 200
@@ -66,17 +65,6 @@ async def test_signing_in_takes_it_back(
     me = (await client.get(ME)).json()
     assert (me["is_active"], me["deletion_due_at"]) == (True, None)
     assert len(list(await session.exec(select(Marble.id)))) == 1
-
-
-async def test_password_alone_does_not_where_there_is_a_second_factor(
-    client: AsyncClient, session: AsyncSession, leaver: User
-) -> None:
-    secret = await add_totp(session, leaver)
-    problem = read_problem(await give_password(client, leaver), 403, "second_factor_required")
-    assert not (await reload_user(session, leaver)).is_active
-    answer = await give_code(client, problem["challenge"], make_code(secret))
-    assert answer.status_code == 200
-    assert (await reload_user(session, leaver)).is_active
 
 
 @pytest.mark.parametrize("is_active", [True, False])
