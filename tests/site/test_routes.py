@@ -24,6 +24,8 @@ TYPED = (401, 303, 303, 303)  # what was typed is kept, so the page to sign in i
 ADMIN = (303, 403, 403, 200)
 CHANGES = (303, 403, 403, 303)
 DECISIONS = {
+    # First, as a code of an app is right for a minute.
+    "POST /account/second-factors/app/confirm": (303, 400, 200, 400),
     "GET /": OPEN,
     "GET /assets/{name}": OPEN,
     "GET /sign-up": OPEN,
@@ -46,7 +48,6 @@ DECISIONS = {
     "POST /account/delete": (303, 303, 422, 422),
     "GET /account/second-factors": USERS,
     "POST /account/second-factors/app": (303, 409, 200, 200),
-    "POST /account/second-factors/app/confirm": (303, 400, 200, 400),
     "GET /account/second-factors/app/remove": USERS,
     "POST /account/second-factors/app/remove": (303, 303, 404, 404),
     "POST /account/second-factors/recovery-codes": (303, 200, 409, 409),
