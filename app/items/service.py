@@ -2,6 +2,7 @@
 
 import uuid
 
+from sqlalchemy import delete
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm.exc import StaleDataError
 from sqlmodel import col, select
@@ -47,11 +48,9 @@ def _require_same(added: Item, sent: Item) -> Item:
     return added
 
 
-async def get_item(
-    session: AsyncSession, user: User, item_id: uuid.UUID, *, for_update: bool = False
-) -> Item:
+async def get_item(session: AsyncSession, user: User, item_id: uuid.UUID) -> Item:
     """Return the item if `user` may have it, or raise `ItemNotFound`."""
-    item = await session.get(Item, item_id, with_for_update=for_update or None)
+    item = await session.get(Item, item_id)
     if item is None or not (item.owner_id == user.id or user.is_superuser):
         raise ItemNotFound
     return item
@@ -75,5 +74,7 @@ async def update_item(
 
 async def delete_item(session: AsyncSession, user: User, item_id: uuid.UUID) -> None:
     """Delete the item, or raise `ItemNotFound`, as the second of two who delete it does."""
-    await session.delete(await get_item(session, user, item_id, for_update=True))
-    await session.flush()
+    item = await get_item(session, user, item_id)
+    mine = delete(Item).where(col(Item.id) == item.id, col(Item.owner_id) == item.owner_id)
+    if (await session.exec(mine)).rowcount == 0:
+        raise ItemNotFound
