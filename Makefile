@@ -27,8 +27,8 @@ COMPILE = .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --g
 unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME
 export UV_CUSTOM_COMPILE_COMMAND = make lock
 
-.PHONY: help setup run test check format domain revision rebase-revision migrate rehearse reset
-.PHONY: lock audit mine update client client-check
+.PHONY: help setup run demo test test-long check format domain revision rebase-revision migrate
+.PHONY: rehearse reset lock audit mine update client client-check
 .PHONY: bench bench-compare bench-migrations compose-check cluster-check fault-check mine-check
 
 help: ## List the commands
@@ -52,8 +52,14 @@ run: setup ## Migrate the database and serve it on http://HOST:PORT, with reload
 	@echo "Starting PostgreSQL unless DATABASE_URL names one, and migrating"
 	@.venv/bin/app run --reload --host "$(HOST)" --port "$(PORT)"
 
+demo: setup ## Fill the development database with people, events and mail, and open it in a browser
+	@.venv/bin/python -m tools.demo "$(HOST)" "$(PORT)"
+
 test: setup ## Run the tests on a throw-away database; ARGS=--fixtures lists what they are given
 	@.venv/bin/pytest --numprocesses auto --maxprocesses 8 $(ARGS)
+
+test-long: setup ## Run the tests that `make test` leaves out, since each takes many seconds
+	@.venv/bin/pytest --numprocesses auto --maxprocesses 8 -m long $(ARGS)
 
 check: setup ## All that CI runs: format, lint, types, new revisions, and the tests with coverage
 	.venv/bin/ruff format --check
@@ -79,6 +85,7 @@ rebase-revision: setup ## Put the newer of two branches of revisions on top of t
 
 migrate: setup ## Upgrade the database to the newest revision
 	@.venv/bin/alembic upgrade head
+	@.venv/bin/python -m app.database.drift
 
 reset: setup ## Delete the development database with all its rows, and make it anew; asks first
 	@.venv/bin/python migration/reset.py
@@ -126,7 +133,7 @@ mine: setup ## Make this clone your own project: make mine NAME="Acme Notes" WIT
 	@.venv/bin/python -m pip uninstall --quiet --yes user-service
 	@$(PIP) --quiet --no-deps --no-build-isolation --editable . && touch .venv/ready
 
-mine-check: setup ## Try that with each feature left out, and what follows; takes an hour
+mine-check: setup ## Try that in many ways, in hours; ARGUMENTS=items one, ARGUMENTS=--quick in minutes
 	@.venv/bin/python -m tests.template $(ARGUMENTS)
 
 update: setup ## Take what is new in the template, on a branch: make update FROM=template/main

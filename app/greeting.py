@@ -14,6 +14,6 @@ def describe_service(url: URL, address: str, *, docs: bool) -> Iterator[str]:
 
 
 def describe_first_steps(address: str, mail_host: str | None) -> Iterator[str]:
-    yield f"Pages:      {address}/forgot-password"
+    yield f"Pages:      {address}/"
     yield f"Superuser:  {sys.argv[0]} create-superuser you@example.com"
     yield f"Mail:       {f'handed to {mail_host}' if mail_host else 'printed here'}"

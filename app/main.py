@@ -3,6 +3,8 @@
 import gc
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import timedelta
+from functools import cache, partial
 from typing import Any
 
 from fastapi import FastAPI
@@ -10,11 +12,11 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
+from app.auth.authorization import list_permissions
 from app.auth.pages import router as auth_pages
 from app.auth.rate_limit import RateLimits
 from app.auth.router import router as auth_router
 from app.database.tables import load_models
-from app.database.url import database_url
 from app.items.router import router as items_router
 from app.mail.worker import running
 from app.observability.events import LastResort, RequestEvents, name_operation
@@ -25,6 +27,8 @@ from app.parts import (
     FEATURES,
     NAME,
     PAGES,
+    SIGN_IN,
+    SITE,
     WITNESSES,
     create_connections,
     create_database,
@@ -32,6 +36,7 @@ from app.parts import (
     create_hasher,
     create_mail_worker,
     create_samples,
+    create_token_sources,
     read_revisions,
 )
 from app.settings import Settings, read_settings
@@ -77,17 +82,26 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.settings = settings
     app.state.stopping = False
     app.state.gate = create_gate(settings)
+    app.state.deletion_grace = timedelta(days=settings.account_deletion_days)
+    app.state.token_sources = create_token_sources(settings)
     app.state.witnesses = WITNESSES
-    app.state.pages = Pages(service=NAME, password_min_length=settings.password_min_length)
+    app.state.pages = Pages(
+        service=NAME,
+        password_min_length=settings.password_min_length,
+        deletion_days=settings.account_deletion_days,
+        sign_in=SIGN_IN,
+    )
     install_error_handlers(app)
     # What is asked for most comes first, since routes are tried in this order.
     for router in (me_router, items_router, users_router, auth_router, *FEATURES):
         app.include_router(router, prefix=API)
     app.include_router(health_router)
-    for pages in (auth_pages, *PAGES):
+    for pages in (auth_pages, *PAGES, *SITE):
         app.include_router(pages)
     if settings.serves_docs:
         app.include_router(docs_router)
+    # To look at all routes takes a while, for few requests.
+    app.state.list_permissions = cache(partial(list_permissions, app))
     return app
 
 
@@ -129,7 +143,7 @@ async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
     app.state.hasher = create_hasher(settings)
     async with AsyncExitStack() as stack:
         stack.callback(app.state.hasher.close)
-        url = stack.enter_context(database_url(settings.given_database_url))
+        url = stack.enter_context(settings.open_database_url())
         database = app.state.database = create_database(url, settings, settings.database_pool_size)
         stack.push_async_callback(database.dispose)
         app.state.limits = RateLimits(database)

@@ -28,7 +28,7 @@ Answer = tuple[int, object]
 _POOL_SIZE = 10
 _HEADERS = [(b"content-type", b"application/json"), (b"cache-control", b"no-store")]
 _USER = """u.id, u.email, u.is_active, u.is_superuser, u.full_name, u.email_verified_at,
-    u.created_at, u.updated_at"""
+    u.deletion_due_at, u.created_at, u.updated_at"""
 _ITEM = "id, owner_id, title, description, created_at, updated_at"
 _AUTHENTICATE = f"""
     SELECT {_USER}, s.id AS session_id,

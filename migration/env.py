@@ -7,13 +7,14 @@ from logging.config import fileConfig
 from alembic import context
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
-from sqlalchemy import NullPool, create_engine
+from sqlalchemy import Engine, NullPool, create_engine, inspect
 from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.schema import CreateSchema
 
 import alembic_online
 from app.database.embedded import EmbeddedServerError
 from app.database.tables import ModelError, load_models
-from app.database.url import DatabaseURLError, database_url
+from app.database.url import DEFAULT_SCHEMA, DatabaseURLError, database_url
 from app.settings import SettingsError, read_settings
 
 # No answer at all, connections, passwords, the database's name, resources, shutting down.
@@ -25,6 +26,7 @@ ANSWERS = {
     "42P07": "it is there already, though no revision of this database has made it: `alembic stamp`"
     " the revision that the database is at, or use another database",
 }
+BEHIND = "run `alembic upgrade head`, then this again"
 AHEAD = (
     "\nIf it was another branch of the code: go back to it and `alembic downgrade` to what both"
     " have,\nor `make reset` makes the development database anew"
@@ -40,7 +42,7 @@ def find_url() -> tuple[str | None, str]:
     configured = alembic_online.configured_url(config)
     if configured and config.config_file_name is None:
         return configured, "sqlalchemy.url"
-    given = read_settings().given_database_url
+    given = settings.given_database_url
     if configured and given is None:
         return configured, "sqlalchemy.url in alembic.ini"
     if configured and configured != given:
@@ -50,8 +52,11 @@ def find_url() -> tuple[str | None, str]:
     return given, "DATABASE_URL"
 
 
-def in_development() -> bool:
-    return not read_settings().in_production
+def create_schema(engine: Engine, schema: str) -> None:
+    """Make our own schema, unless it is there: not everybody who migrates has the right to."""
+    if engine.dialect.name == "postgresql" and not inspect(engine).has_schema(schema):
+        with engine.begin() as connection:
+            connection.execute(CreateSchema(schema, if_not_exists=True))
 
 
 if len(heads := ScriptDirectory.from_config(config).get_heads()) > 1:
@@ -61,11 +66,14 @@ if len(heads := ScriptDirectory.from_config(config).get_heads()) > 1:
     )
 try:
     target_metadata = load_models()
+    settings = read_settings()
     given, place = find_url()
     # An index that is for PostgreSQL alone (`ddl_if`) is not missed on SQLite.
     warnings.filterwarnings("ignore", "autogenerate skipping metadata-specified expression")
-    with database_url(given, place) as url:
+    with database_url(given, place, settings.database_schema) as url:
         engine = create_engine(url, poolclass=NullPool)
+        if settings.database_schema != DEFAULT_SCHEMA and not context.is_offline_mode():
+            create_schema(engine, settings.database_schema)
         alembic_online.run(context, engine, target_metadata=target_metadata)
 except DBAPIError as error:
     state = alembic_online.sqlstate(error)
@@ -80,9 +88,11 @@ except CommandError as error:
     if (
         isinstance(error.__cause__, CommandError)
         and "no file in" in str(error)
-        and in_development()
+        and not settings.in_production
     ):
         raise CommandError(f"{error}{AHEAD}") from error
+    if BEHIND in str(error) and not settings.in_production:
+        raise CommandError(f"{error} (`make migrate` does it)") from error
     raise
 except (DatabaseURLError, EmbeddedServerError, ModelError, SettingsError) as error:
     raise CommandError(str(error)) from error

@@ -20,14 +20,16 @@ def rehearse(url: str, server: str) -> int:
 
     An empty string stands for what the caller does not name.
     """
-    given = url or read_settings().given_database_url or configured_url(Config("alembic.ini"))
+    settings = read_settings()
+    given = url or settings.given_database_url or configured_url(Config("alembic.ini"))
     with ExitStack() as stack:
-        source = stack.enter_context(database_url(given, "URL" if url else "DATABASE_URL"))
+        place = "URL" if url else "DATABASE_URL"
+        source = stack.enter_context(database_url(given, place, settings.database_schema))
         os.environ["DATABASE_URL"] = libpq_uri(source)  # env.py is to start no other
         arguments = [libpq_uri(source)]
         if server or not is_local(source):
-            place = stack.enter_context(database_url(server or None, "SERVER"))
-            arguments += ["--server", libpq_uri(place)]
+            other = stack.enter_context(database_url(server or None, "SERVER"))
+            arguments += ["--server", libpq_uri(other)]
         os.environ["PATH"] = f"{find_binaries()}{os.pathsep}{os.environ['PATH']}"
         return main(arguments)
 

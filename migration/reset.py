@@ -5,27 +5,40 @@ import sys
 
 import psycopg
 from psycopg import sql
+from sqlalchemy import URL
 
 from alembic_online.rehearse.copies import is_local
 from app.database.embedded import EmbeddedServerError
-from app.database.url import DatabaseURLError, database_url, libpq_uri, require_postgresql
+from app.database.url import DEFAULT_SCHEMA, DatabaseURLError, libpq_uri, require_postgresql
 from app.settings import PROJECT, SettingsError, read_settings
 
 
+def make_database_anew(url: URL, name: sql.Identifier) -> None:
+    with psycopg.connect(libpq_uri(url.set(database="postgres")), autocommit=True) as server:
+        server.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(name))
+        server.execute(sql.SQL("CREATE DATABASE {}").format(name))
+
+
+def drop_schema(url: URL, name: sql.Identifier) -> None:
+    """Leave what others have in the database; the migration makes the schema."""
+    with psycopg.connect(libpq_uri(url)) as connection:
+        connection.execute(sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(name))
+
+
 def reset() -> None:
-    """Drop the database with all its rows, create it and migrate it."""
+    """Drop the database, or our schema of it, with all rows, create it and migrate it."""
     settings = read_settings()
-    with database_url(settings.given_database_url) as url:
+    ours = settings.database_schema
+    with settings.open_database_url() as url:
         require_postgresql(url)
-        name = str(url.database)
+        is_shared = ours != DEFAULT_SCHEMA
+        kind, name = ("schema", ours) if is_shared else ("database", str(url.database))
         if settings.in_production or not is_local(url):
             sys.exit(f"reset: {name} is in production, or on another machine: nothing is done")
-        if input(f"Delete the database {name} with all its rows? Type its name: ") != name:
+        if input(f"Delete the {kind} {name} with all its rows? Type its name: ") != name:
             sys.exit("reset: nothing is done")
-        with psycopg.connect(libpq_uri(url.set(database="postgres")), autocommit=True) as server:
-            quoted = sql.Identifier(name)
-            server.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(quoted))
-            server.execute(sql.SQL("CREATE DATABASE {}").format(quoted))
+        drop = drop_schema if is_shared else make_database_anew
+        drop(url, sql.Identifier(name))
         command = [sys.executable, "-m", "alembic", "upgrade", "head"]
         subprocess.run(command, cwd=PROJECT, check=True)  # noqa: S603  # ours
 

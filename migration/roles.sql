@@ -5,6 +5,9 @@
 -- it again changes nothing. Passwords are yours to set: \password app_owner, \password app_service
 -- The same second run leaves it no right to change or delete what has been noted in audit_event.
 --
+-- In a schema of our own (DATABASE_SCHEMA), which it makes, and where both roles then look:
+--     psql -c "SET roles.schema = 'accounts'" -f migration/roles.sql
+--
 -- It first says all that it is going to change. To only see that:
 --     psql -c BEGIN -f migration/roles.sql -c ROLLBACK
 -- Rights are given on the tables of app_owner alone. Where anybody else has tables, views or
@@ -17,6 +20,7 @@ DECLARE
     own record;
     changes text[] := '{}';
     change text;
+    ours text := coalesce(nullif(current_setting('roles.schema', true), ''), 'public');
 BEGIN
     FOREACH role IN ARRAY ARRAY['app_owner', 'app_service'] LOOP
         IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = role) THEN
@@ -50,33 +54,43 @@ BEGIN
         RAISE NOTICE 'nothing is taken from PUBLIC: %', other;
     END IF;
 
+    IF ours <> 'public' THEN
+        IF to_regnamespace(quote_ident(ours)) IS NULL THEN
+            changes := changes || format('CREATE SCHEMA %I AUTHORIZATION app_owner', ours);
+        END IF;
+        FOREACH role IN ARRAY ARRAY['app_owner', 'app_service'] LOOP
+            -- Said by the role too, for a pooler that passes no such setting on.
+            changes := changes || format('ALTER ROLE %I IN DATABASE %I SET search_path = %I',
+                role, current_database(), ours);
+        END LOOP;
+    END IF;
     changes := changes || ARRAY[
-        'GRANT USAGE, CREATE ON SCHEMA public TO app_owner',
-        'GRANT USAGE ON SCHEMA public TO app_service',
+        format('GRANT USAGE, CREATE ON SCHEMA %I TO app_owner', ours),
+        format('GRANT USAGE ON SCHEMA %I TO app_service', ours),
         -- The limits that the service asks for itself, for a pooler that does not pass them on.
         'ALTER ROLE app_service SET statement_timeout = ''5s''',
         'ALTER ROLE app_service SET lock_timeout = ''2s''',
         'ALTER ROLE app_service SET idle_in_transaction_session_timeout = ''10s''',
         'ALTER ROLE app_service SET timezone = ''UTC''',
         -- What is to come.
-        'ALTER DEFAULT PRIVILEGES FOR ROLE app_owner IN SCHEMA public'
-        ' GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO app_service',
-        'ALTER DEFAULT PRIVILEGES FOR ROLE app_owner IN SCHEMA public'
-        ' GRANT USAGE ON SEQUENCES TO app_service'
+        format('ALTER DEFAULT PRIVILEGES FOR ROLE app_owner IN SCHEMA %I'
+            ' GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO app_service', ours),
+        format('ALTER DEFAULT PRIVILEGES FOR ROLE app_owner IN SCHEMA %I'
+            ' GRANT USAGE ON SEQUENCES TO app_service', ours)
     ];
     -- What is there.
     FOR own IN
         SELECT c.oid::regclass AS name, relkind FROM pg_class AS c JOIN pg_roles AS r
             ON r.oid = relowner AND rolname = 'app_owner'
-        WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p', 'v', 'm', 'S')
+        WHERE relnamespace = to_regnamespace(quote_ident(ours)) AND relkind IN ('r', 'p', 'v', 'm', 'S')
         ORDER BY relname
     LOOP
         changes := changes || CASE
             WHEN own.relkind = 'S'
                 THEN format('GRANT USAGE ON SEQUENCE %s TO app_service', own.name)
-            WHEN own.name = to_regclass('public.alembic_version')
+            WHEN own.name = to_regclass(quote_ident(ours) || '.alembic_version')
                 THEN format('REVOKE INSERT, UPDATE, DELETE ON %s FROM app_service', own.name)
-            WHEN own.name = to_regclass('public.audit_event')
+            WHEN own.name = to_regclass(quote_ident(ours) || '.audit_event')
                 THEN format('GRANT SELECT, INSERT ON %1$s TO app_service;'
                     ' REVOKE UPDATE, DELETE ON %1$s FROM app_service', own.name)
             ELSE format('GRANT SELECT, INSERT, UPDATE, DELETE ON %s TO app_service', own.name)
@@ -91,7 +105,7 @@ BEGIN
     END LOOP;
     SELECT format('%I owns alembic_version: let it give app_owner the tables', rolname) INTO other
     FROM pg_class AS c JOIN pg_roles AS r ON r.oid = relowner
-    WHERE c.oid = to_regclass('public.alembic_version') AND rolname <> 'app_owner';
+    WHERE c.oid = to_regclass(quote_ident(ours) || '.alembic_version') AND rolname <> 'app_owner';
     IF other IS NOT NULL THEN
         RAISE NOTICE '%', other;
     END IF;

@@ -14,13 +14,13 @@ def take_out(folder: Path, features: Sequence[Feature]) -> None:
     for feature in features:
         for path in feature.paths:
             _delete(folder, path, feature, [each for each in features if each != feature])
-    for drop in (drop for feature in features for drop in feature.drops):
-        if not _is_within(drop.file, features):
-            drop_definition(folder, drop)
     names = {feature.name for feature in features}
     for cut in (cut for feature in features for cut in feature.cuts):
         if cut.unless not in names and not _is_within(cut.file, features):
             apply_cut(folder, cut)
+    for drop in (drop for feature in features for drop in feature.drops):
+        if not _is_within(drop.file, features):
+            drop_definition(folder, drop)
 
 
 def apply_cut(folder: Path, cut: Cut) -> None:

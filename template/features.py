@@ -61,6 +61,11 @@ def read_features() -> dict[str, Feature]:
     return {path.stem: read_feature(path) for path in sorted(HERE.glob("features/*.toml"))}
 
 
+def list_names() -> list[str]:
+    """Name what can be left out."""
+    return [name for name in read_features() if "+" not in name]
+
+
 def read_template() -> Feature:
     """Return what only the template needs: it goes in any case."""
     return read_feature(HERE / "always.toml")
@@ -68,8 +73,7 @@ def read_template() -> Feature:
 
 def choose_features(names: Iterable[str]) -> list[Feature]:
     """Find the features, and those that go with them; raise `TemplateError` for one unknown."""
-    features = read_features()
-    known = [name for name in features if "+" not in name]
+    features, known = read_features(), list_names()
     chosen, waiting = set[str](), list(names)
     while waiting:
         name = waiting.pop(0)

@@ -51,12 +51,17 @@ def commit_tree(tree: str, message: str, *parents: str) -> str:
     return git("commit-tree", tree, *each, "-m", message)
 
 
-def require_clean_tree() -> None:
-    """Raise `TemplateError` where git has no commit, or anything is not committed."""
+def require_readiness() -> None:
+    """Raise `TemplateError` where git has no commit, something uncommitted, or no committer."""
     if not succeeds("rev-parse", "--verify", "--quiet", "HEAD"):
         raise TemplateError("this is no git repository with a commit; clone the template with git")
     if git("status", "--porcelain"):
         raise TemplateError("the work tree has changes: commit them, or `git stash -u`, and retry")
+    if not succeeds("var", "GIT_COMMITTER_IDENT"):
+        raise TemplateError(
+            'git knows no name for the commit: git config --global user.name "Ada Lovelace", and'
+            " user.email"
+        )
 
 
 def _run(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from template.errors import TemplateError
 from template.features import Feature, choose_features
-from template.git import commit_tree, git, pack, require_clean_tree, succeeds, unpack
+from template.git import commit_tree, git, pack, require_readiness, succeeds, unpack
 from template.names import Names, choose_names
 from template.record import Record
 from template.revision import write_initial_revision
@@ -21,7 +21,7 @@ def make_mine(
     name: str, slug: str, without: Sequence[str], confirm: Callable[[], bool] | None
 ) -> None:
     """Make the commit, or leave everything as it was; `confirm` is asked, if given."""
-    require_clean_tree()
+    require_readiness()
     names, features = choose_names(Path.cwd(), name, slug), choose_features(without)
     print("\n".join(describe(names, features)))
     if confirm and not confirm():
@@ -44,7 +44,7 @@ def describe(names: Names, features: Sequence[Feature]) -> Iterator[str]:
     yield f"Database:  {names.identifier}, with the roles {names.identifier}_owner and _service"
     for feature in features:
         yield f"Without:   {feature.name}, {feature.about}"
-    yield "New:       README, CHANGELOG, LICENSE, and one first revision for all tables"
+    yield "New:       README, CHANGELOG, a line in LICENSE, and one first revision for all tables"
     yield "Gone:      what only the template needs, this command as well"
 
 

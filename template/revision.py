@@ -51,20 +51,6 @@ def _is_postgresqls(call: ast.expr) -> bool:
     )
 
 
-def _draw_tables(folder: Path, own: dict[str, str]) -> None:
-    """Show in docs/architecture.md the tables that there are."""
-    command = [sys.executable, "-c", "from app.cli import main; main()", "schema"]
-    done = subprocess.run(  # noqa: S603  # our own
-        command, cwd=folder, env=os.environ | own, capture_output=True, text=True, check=False
-    )
-    if done.returncode:
-        raise TemplateError(f"the tables cannot be drawn: {done.stderr.strip()[-400:]}")
-    page = folder / "docs" / "architecture.md"
-    before, _, rest = page.read_text("utf-8").partition("```mermaid\nerDiagram\n")
-    _, _, after = rest.partition("```\n")
-    page.write_text(f"{before}```mermaid\n{done.stdout.strip()}\n```\n{after}", "utf-8")
-
-
 def _revise(folder: Path, url: str) -> None:
     command = [sys.executable, "-m", "alembic", "revision", "--autogenerate", "-m", _MESSAGE]
     own = {"DATABASE_URL": url, "PYTHONPATH": str(folder), "ENVIRONMENT": "development"}
@@ -76,5 +62,4 @@ def _revise(folder: Path, url: str) -> None:
         raise TemplateError(f"no revision could be written: {done.stderr.strip()[-400:]}")
     (path,) = (folder / "migration" / "versions").glob("*.py")
     path.write_text(guard_postgresql(path.read_text("utf-8")), "utf-8")
-    _draw_tables(folder, own)
     tidy_code(folder)

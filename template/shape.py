@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from template.cutting import take_out
+from template.diagram import drop_tables
 from template.errors import TemplateError
 from template.evidence import tidy_evidence
 from template.features import HERE, Feature, choose_features, read_template
@@ -21,23 +22,24 @@ _FIXED = "F401,I001"  # imports that a cut has left, and their order
 def shape(folder: Path, record: Record) -> None:
     """Take out what the record says, and put in its names."""
     names = Names(record.name, record.slug)
-    template = fill_cuts(read_template(), names)
+    template = fill_cuts(read_template(), names, record.year)
     features = [template, *choose_features(record.without)]
-    pages = {path.name: path.read_text("utf-8") for path in sorted(HERE.glob("new/*"))}
+    for page in HERE.glob("new/*"):
+        (folder / page.name).write_text(names.fill(page.read_text("utf-8")), "utf-8")
     take_out(folder, features)
     packages = [name for feature in features for name in feature.packages]
     drop_packages(folder, packages, _PROJECT)
+    drop_tables(folder, [table for feature in features for table in feature.tables])
     tidy_evidence(folder)
-    for name, text in pages.items():
-        (folder / name).write_text(names.fill(text).replace("{year}", str(record.year)), "utf-8")
     rename(folder, names, template.renames)
     record.write(folder)
     tidy_code(folder)
 
 
-def fill_cuts(feature: Feature, names: Names) -> Feature:
-    """Put the names where a cut leaves a place for them."""
-    cuts = tuple(replace(cut, put=names.fill(cut.put)) for cut in feature.cuts)
+def fill_cuts(feature: Feature, names: Names, year: int) -> Feature:
+    """Put the names and the year where a cut leaves a place for them."""
+    puts = [names.fill(cut.put).replace("{year}", str(year)) for cut in feature.cuts]
+    cuts = tuple(replace(cut, put=put) for cut, put in zip(feature.cuts, puts, strict=True))
     return replace(feature, cuts=cuts)
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from template.errors import TemplateError
 from template.features import choose_features, read_template
-from template.git import commit_tree, git, pack, require_clean_tree, succeeds, unpack
+from template.git import commit_tree, git, pack, require_readiness, succeeds, unpack
 from template.record import FILE, Record
 from template.revisions import VERSIONS, keep_newer
 
@@ -41,7 +41,7 @@ class Change:
 
 def update(source: str) -> None:
     """Commit the template's changes to a branch, or leave their conflicts to be resolved there."""
-    require_clean_tree()
+    require_readiness()
     record = _read_record()
     newest = git("rev-parse", "--verify", "--quiet", f"{source}^{{commit}}")
     if newest == record.commit:

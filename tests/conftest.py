@@ -158,6 +158,10 @@ class OneConnection(Database):
     def connect(self) -> AbstractAsyncContextManager[AsyncConnection]:
         return nullcontext(self._connection)
 
+    @property
+    def connections_in_use(self) -> int:
+        return 1
+
 
 @pytest.fixture
 async def database(migrated_database: URL) -> AsyncIterator[Database]:

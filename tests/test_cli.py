@@ -1,17 +1,22 @@
+import asyncio
 import json
 import re
+from functools import partial
 from urllib.request import urlopen
 
 import psycopg
 import pytest
 from sqlalchemy import URL
 
+from app.cli import cli
 from app.database.tables import load_models
 from app.database.url import libpq_uri
 from app.greeting import describe_first_steps
+from app.mail.outlet import MailRefused
 from tests.commands import NOWHERE, Done, Run, database, query, run
 from tests.factories import PASSWORD
 from tests.servers import running_app
+from tests.smtp_server import running_smtp_server
 
 __all__ = ["database", "run"]  # fixtures
 
@@ -88,8 +93,8 @@ def test_routes_says_who_may_call_what(run: Run) -> None:
     assert ["POST", "/api/v1/auth/login", "anyone"] in lines
     assert ["GET", "/api/v1/users/me", "user"] in lines
     assert ["DELETE", "/api/v1/users/me", "user, recent login"] in lines
-    assert ["GET", "/api/v1/users", "superuser"] in lines
-    assert ["DELETE", "/api/v1/users/{user_id}", "superuser, recent login"] in lines
+    assert ["GET", "/api/v1/users", "users:read"] in lines
+    assert ["DELETE", "/api/v1/users/{user_id}", "users:write, recent login"] in lines
 
 
 def test_schema_shows_every_table(run: Run) -> None:
@@ -161,7 +166,7 @@ def test_run_says_what_to_open_and_what_to_do_first(database: URL) -> None:
     with running_app(DATABASE_URL=libpq_uri(database), PUBLIC_URL=address) as server:
         printed = server.printed
     assert f"API docs:   {address}/docs\n" in printed
-    assert f"Pages:      {address}/forgot-password\n" in printed
+    assert f"Pages:      {address}/\n" in printed
     assert re.search(r"^Superuser:  \S*app create-superuser \S+@\S+$", printed, re.MULTILINE)
     assert "Mail:       printed here\n" in printed
     steps = describe_first_steps(address, "mail.example.com")
@@ -175,3 +180,24 @@ def test_create_superuser_stores_an_international_address_in_ascii(run: Run, dat
     assert stored == [("ada@xn--mnchen-3ya.example",)]
     again = create_superuser(run, database, email="ada@münchen.example")
     assert again.code == "app: Another user already has this e-mail address."
+
+
+def test_send_test_mail_says_what_came_of_it(run: Run) -> None:
+    printed = run("send-test-mail", "Ada@Example.com")
+    assert "  | To: ada@example.com" in printed.output
+    assert printed.output.endswith("printed, since SMTP_URL is not set\n")
+    assert run("send-test-mail", "ada").code == "app: ada is no address"
+    done = run("send-test-mail", "ada@example.com", SMTP_URL="smtp://127.0.0.1:1?tls=off")
+    assert str(done.code).startswith("app: the mail was not taken: ")
+
+
+async def test_send_test_mail_hands_it_over_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with running_smtp_server() as server:
+        monkeypatch.setenv("SMTP_URL", server.url)
+        send = partial(cli, ["send-test-mail", "ada@example.com"], standalone_mode=False)
+        await asyncio.to_thread(send)
+        server.answers["RCPT"] = "550 5.7.26 no SPF"
+        with pytest.raises(MailRefused, match=r"^550 5\.7\.26 no SPF$"):
+            await asyncio.to_thread(send)
+    (mail,) = server.messages
+    assert mail["Subject"] == "A mail to try"

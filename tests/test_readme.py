@@ -12,10 +12,12 @@ from sqlalchemy import URL
 
 from app.database.url import libpq_uri
 from tests.conftest import alembic_config
-from tests.documentation import follow, is_carried_out, read_blocks, read_headings
+from tests.documentation import Block, follow, is_carried_out, read_blocks, read_headings
 from tests.servers import ROOT, Server, copy_repository, running_app
 
 README = (ROOT / "README.md").read_text()
+RECIPES = (ROOT / "docs" / "recipes.md").read_text()
+FILES_OF_A_FIELD = 4  # at most, tests and the diagram included
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="there is no curl here")
@@ -46,22 +48,55 @@ def environment_of(copy: Path, url: URL) -> dict[str, str]:
     return os.environ | {"DATABASE_URL": libpq_uri(url), "PATH": path, "PYTHONPATH": str(copy)}
 
 
+@pytest.mark.long
 def test_recipes(copy: Path, empty_database: URL) -> None:
     command.upgrade(alembic_config(empty_database), "head")
     environment = environment_of(copy, empty_database)
     for heading in read_headings(README, "Change it"):
         blocks = read_blocks(README, heading)
         if not is_carried_out(blocks, ROOT):  # by the project, which has grown since
+            before = read_files(copy)
             follow(blocks, copy, environment)
+            touched = {path for path, text in read_files(copy).items() if before.get(path) != text}
+            if "field" in heading:  # and the diagram, which is drawn once for all of them
+                assert len(touched) < FILES_OF_A_FIELD, touched
+    add_many_to_many(copy, environment)
     do_what_is_named(copy, environment)
     check_growth(copy)
 
 
+def read_files(folder: Path) -> dict[Path, str]:
+    paths = (path for path in folder.rglob("*") if path.suffix in {".py", ".md"})
+    return {path: path.read_text("utf-8") for path in paths}
+
+
+def add_many_to_many(copy: Path, environment: dict[str, str]) -> None:
+    """Do what docs/recipes.md says of links with a filter, in the same copy."""
+    recipe = read_blocks(RECIPES, "Many-to-many, with an optional filter")
+    router = (
+        " from app.database.tables import load_models\n"
+        "+from app.groups.router import router as groups_router\n"
+        "     app.include_router(health_router)\n"
+        "+    app.include_router(groups_router, prefix=API)\n"
+    )
+    commands = (
+        "$ touch app/groups/__init__.py\n"
+        "$ alembic revision --autogenerate -m 'Add groups' >/dev/null 2>&1\n"
+        "$ alembic upgrade head 2>&1 | grep Running | wc -l\n1\n"
+    )
+    blocks = [*recipe, Block("diff", "app/main.py", router), Block("console", "", commands)]
+    follow(blocks, copy, environment)
+
+
 def do_what_is_named(copy: Path, environment: dict[str, str]) -> None:
-    """Say who may call the new route, and show the new table: the page names no other edit."""
+    """Say who may call the new routes, and show the new tables: the page names no other edit."""
     matrix = copy / "tests" / "auth" / "test_authorization.py"
-    row = 'DECISIONS = {\n    "POST /api/v1/notes": (401, 201, 201, 201),\n'
-    matrix.write_text(matrix.read_text().replace("DECISIONS = {\n", row, 1))
+    rows = (
+        '    "POST /api/v1/notes": (401, 201, 201, 201),\n'
+        '    "GET /api/v1/groups": (401, 200, 200, 200),\n'
+    )
+    text = matrix.read_text()
+    matrix.write_text(text.replace("DECISIONS = {\n", f"DECISIONS = {{\n{rows}", 1))
     page = copy / "docs" / "architecture.md"
     schema = subprocess.check_output(["app", "schema"], cwd=copy, env=environment, text=True)
     diagram = re.compile(r"(?<=```mermaid\n)erDiagram\n.*?\n(?=```)", re.DOTALL)
@@ -81,6 +116,7 @@ def check_growth(copy: Path) -> None:
     )
     assert done.returncode == 0, done.stdout
     assert "POST /api/v1/notes" in done.stdout, done.stdout
+    assert "GET /api/v1/groups" in done.stdout, done.stdout
 
 
 GROWING = (
@@ -88,4 +124,6 @@ GROWING = (
     *("tests/database/test_statements.py", "tests/database/test_diagram.py"),
     *("tests/test_requirements.py", "tests/web/test_property_based.py"),
 )
-AFFECTED = "notes or sign_up_creates or every_route or current_tables or asvs_14 or asvs_6_4"
+AFFECTED = (
+    "notes or groups or sign_up_creates or every_route or current_tables or asvs_14 or asvs_6_4"
+)

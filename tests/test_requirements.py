@@ -36,6 +36,7 @@ FOREIGN: dict[str, object] = {
     "is_active": False,
     "hashed_password": "!",
     "email_verified_at": "2026-01-01T00:00:00Z",
+    "deletion_due_at": "2026-01-01T00:00:00Z",
     "created_at": "2026-01-01T00:00:00Z",
 }
 OWN = {
@@ -51,7 +52,7 @@ INJECTIONS = [
     "\\'; SELECT pg_sleep(9); --",
     "%(password)s :password $1 %s ?",
     "<script>alert(1)</script>",
-    "{{ 7 * 7 }} ${7*7} <%= 7 * 7 %>",
+    "{{ config }} ${jndi} <%= system %>",
     "*)(uid=*))(|(uid=*",
     "../../etc/passwd",
     "$(id) `id` | id",
@@ -154,6 +155,22 @@ async def test_asvs_6_2_10_old_password_still_signs_in(
     await session.commit()
     form = {"username": user.email, "password": PASSWORD}
     assert (await client.post(f"{API}/auth/login", data=form)).status_code == 200
+
+
+def test_asvs_6_3_4_every_way_in_is_known() -> None:
+    ways = {
+        path.removeprefix(f"{API}/auth/")
+        for path, operations in DOCUMENT["paths"].items()
+        for operation in operations.values()
+        if "TokenPublic" in str(operation["responses"])
+    }
+    second_step = "login/second-factor"
+    assert {"login"} <= ways <= {"login", second_step, "login/passkey", f"{second_step}/passkey"}
+
+
+def test_asvs_6_6_1_no_factor_is_sent_anywhere() -> None:
+    gate = create_app(Settings(_env_file=None)).state.gate
+    assert {factor.name for factor in gate.factors} <= {"totp", "passkey"}
 
 
 def test_asvs_6_4_6_no_administrator_can_set_a_password() -> None:

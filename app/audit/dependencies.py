@@ -17,7 +17,9 @@ from app.web.errors import ServiceError
 from app.web.session import get_database
 
 # Whatever changes something, of routers with these tags.
-_ABOUT_ACCOUNTS: Final = {"auth", "pages", "passkeys", "second factors", "users"}
+_ABOUT_ACCOUNTS: Final = {"auth", "pages", "passkeys", "roles", "second factors", "users"}
+# What reads all of an account at once.
+_REMARKABLE_READS: Final = {"users-export_me", "pages-export_account"}
 # They only make a challenge.
 _UNREMARKABLE: Final = {
     "passkeys-start_login",
@@ -27,10 +29,14 @@ _UNREMARKABLE: Final = {
 # Guesses, and what somebody has tried who may not. Not 429: a flood is the log's to tell.
 _REFUSALS: Final = {
     *("invalid_credentials", "second_factor_required", "invalid_code", "passkey_refused"),
-    *("incorrect_password", "incorrect_code", "superuser_required"),
+    *("incorrect_password", "incorrect_code"),
+    *("permission_required", "superuser_required", "own_permissions_exceeded"),
 }
 # Facts that are bound for the log, and no secrets.
-_DETAILS: Final = ("second_factor", "change", "is_active", "is_superuser")
+_DETAILS: Final = (
+    *("second_factor", "change", "is_active", "is_superuser"),
+    *("role_id", "permissions", "passkey_copied"),
+)
 
 
 class AuditTrail:
@@ -59,8 +65,10 @@ class AuditTrail:
 
 
 def _is_remarkable(request: Request, operation: str) -> bool:
+    if request.method == "GET":
+        return operation in _REMARKABLE_READS
     is_about_accounts = operation.partition("-")[0] in _ABOUT_ACCOUNTS
-    return request.method != "GET" and is_about_accounts and operation not in _UNREMARKABLE
+    return is_about_accounts and operation not in _UNREMARKABLE
 
 
 async def _describe(request: Request, operation: str, outcome: str) -> Happening:

@@ -13,7 +13,8 @@ from app.audit.schemas import (
     OwnEventPage,
     OwnEventPublic,
 )
-from app.auth.dependencies import CurrentUser, SuperuserRequired, get_superuser
+from app.auth.dependencies import CurrentUser, requires
+from app.users.permissions import PermissionRequired
 from app.web.pagination import Page
 from app.web.problems import problems
 from app.web.router import Router
@@ -34,8 +35,8 @@ async def list_own_events(
 @router.get(
     "/audit",
     response_model=AuditEventPage,
-    responses=problems(SuperuserRequired),
-    dependencies=[Depends(get_superuser)],
+    responses=problems(PermissionRequired),
+    dependencies=[Depends(requires("audit:read"))],
 )
 async def list_events(
     session: SessionDep, query: Annotated[AuditQuery, Query()]

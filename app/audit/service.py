@@ -1,7 +1,7 @@
 """Adding what has happened, finding it again, and deleting it when its time is over."""
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from datetime import timedelta
 from functools import partial
 from typing import Any, Final, NamedTuple
@@ -84,6 +84,14 @@ async def list_own_events(
     mine = _select(query).where(AuditEvent.user_id == user.id)
     page = await get_page(session, mine, query)
     return Page([_show_owner(event, user) for event in page.data], page.next_cursor)
+
+
+async def read_own_events(session: AsyncSession, user: User) -> AsyncIterator[dict[str, Any]]:
+    """Yield all that was done to the user's account, the oldest first, as the owner sees it."""
+    mine = select(AuditEvent).where(AuditEvent.user_id == user.id)
+    ordered = mine.order_by(col(AuditEvent.created_at), col(AuditEvent.id))
+    async for event in await session.stream_scalars(ordered.execution_options(yield_per=200)):
+        yield _show_owner(event, user).model_dump()
 
 
 def _select(query: EventQuery) -> SelectOfScalar[AuditEvent]:

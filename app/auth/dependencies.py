@@ -1,9 +1,11 @@
 """Who is calling: add `CurrentUser` to a route and it needs a login."""
 
 import re
-from collections.abc import AsyncIterator
+import uuid
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
 from ipaddress import ip_address
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Protocol
 
 from fastapi import Depends, Form, Request
 from fastapi.security import OAuth2PasswordBearer
@@ -18,7 +20,8 @@ from app.auth.schemas import LoginForm, SignUp
 from app.auth.service import RecentLoginRequired, authenticate
 from app.auth.sessions import Client, Login
 from app.users.models import User
-from app.web.errors import Forbidden, Unauthenticated
+from app.users.permissions import PermissionRequired, SuperuserRequired, may
+from app.web.errors import Unauthenticated
 from app.web.session import SessionDep, get_database
 
 _CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f-\x9f]")
@@ -30,8 +33,10 @@ class NotAuthenticated(Unauthenticated):
     headers: ClassVar = {"WWW-Authenticate": "Bearer"}
 
 
-class SuperuserRequired(Forbidden):
-    """Only superusers may do this."""
+class TokenSource(Protocol):
+    """Where a token may be besides the header; `app/parts.py` names what features bring."""
+
+    def find_token(self, request: Request) -> str | None: ...
 
 
 # FastAPI's own refusal is no problem document, so that of a missing token is ours.
@@ -43,10 +48,18 @@ async def get_any_login(
 ) -> Login:
     """Return the caller's login even where the gate lets it do nothing else."""
     if token is None:
-        raise NotAuthenticated
+        token = _find_other_token(request)
     login = await authenticate(session, await get_database(request), token)
     bind_contextvars(user_id=str(login.user.id), session_id=str(login.session_id))
     return login
+
+
+def _find_other_token(request: Request) -> str:
+    sources: Sequence[TokenSource] = request.app.state.token_sources
+    for source in sources:
+        if token := source.find_token(request):
+            return token
+    raise NotAuthenticated
 
 
 AnyLogin = Annotated[Login, Depends(get_any_login)]
@@ -106,6 +119,32 @@ async def get_superuser(user: CurrentUser) -> User:
 
 
 Superuser = Annotated[User, Depends(get_superuser)]
+
+
+@dataclass(frozen=True)
+class Requires:
+    """What `requires` makes; equal ones are asked once in a request."""
+
+    permission: str
+
+    async def __call__(self, session: SessionDep, user: CurrentUser) -> User:
+        if not await may(session, user, self.permission):
+            raise PermissionRequired(self.permission)
+        return user
+
+
+def requires(permission: str) -> Requires:
+    """Return a dependency, as in `Depends(requires("users:read"))`, that lets in who may."""
+    return Requires(permission)
+
+
+async def spare_superusers(session: SessionDep, caller: CurrentUser, user_id: uuid.UUID) -> None:
+    """Refuse to let anyone but superusers administer one."""
+    if caller.is_superuser:
+        return
+    user = await session.get(User, user_id)
+    if user and user.is_superuser:
+        raise SuperuserRequired
 
 
 async def get_hasher(request: Request) -> PasswordHasher:

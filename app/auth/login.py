@@ -22,7 +22,7 @@ from app.auth.service import lock_user
 from app.auth.sessions import Client, start_session_unless
 from app.database.transactions import release_connection
 from app.mail import service as mail
-from app.users.models import User
+from app.users.models import User, may_sign_in
 from app.users.service import NO_PASSWORD
 from app.web.errors import Unauthenticated
 from app.web.schemas import find_canonical_email
@@ -48,7 +48,7 @@ class _Account(NamedTuple):
 
     user_id: uuid.UUID | None
     hashed_password: str
-    is_active: bool
+    may_sign_in: bool
     addresses: Sequence[str | None]
     """From where it is signed in."""
 
@@ -75,7 +75,7 @@ async def log_in(
     await limits.consume(*uses)
     is_right, new_hash = await hasher.verify_and_update(form.password, account.hashed_password)
     user_id = account.user_id
-    if user_id is None or not (is_right and account.is_active):
+    if user_id is None or not (is_right and account.may_sign_in):
         raise InvalidCredentials
     if not await lock_user(session, user_id, account.hashed_password):
         if new_hash is None:
@@ -97,9 +97,9 @@ async def log_in(
 
 
 async def _find_account(session: AsyncSession, email: str | None) -> _Account:
-    account = select(User.id, User.hashed_password, User.is_active, signed_in_from())
+    account = select(User.id, User.hashed_password, may_sign_in(), signed_in_from())
     row = (await session.exec(account.where(User.email == (email or "")))).one_or_none()
-    return _Account(*row) if row else _Account(None, NO_PASSWORD, is_active=False, addresses=[])
+    return _Account(*row) if row else _Account(None, NO_PASSWORD, may_sign_in=False, addresses=[])
 
 
 def signed_in_from() -> ColumnElement[Sequence[str | None]]:

@@ -5,7 +5,13 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Form, Response
 
 from app.auth import recovery
-from app.auth.dependencies import ClientDep, HasherDep, LimitsDep, limit_mail_tokens
+from app.auth.dependencies import (
+    ClientDep,
+    HasherDep,
+    LimitsDep,
+    OptionalLogin,
+    limit_mail_tokens,
+)
 from app.auth.schemas import EmailConfirmation, PasswordReset, PasswordResetRequest
 from app.web.pages.routing import FORM_RULES, PageRoute, PagesDep
 from app.web.session import SessionDep
@@ -31,17 +37,24 @@ async def set_password(
 
 
 @router.get("/confirm-email")
-async def ask_for_confirmation(pages: PagesDep) -> Response:
+async def ask_for_confirmation(pages: PagesDep, login: OptionalLogin) -> Response:
     """Show the form to which the links of verifications and changes of address lead."""
-    return pages.render("confirm_email.html")
+    email = login.user.email if login else None
+    return pages.render("confirm_email.html", signed_in_as=email)
 
 
 @router.post("/confirm-email", dependencies=[Depends(limit_mail_tokens)])
 async def confirm_email(
-    session: SessionDep, pages: PagesDep, form: Annotated[EmailConfirmation, Form()]
+    session: SessionDep,
+    pages: PagesDep,
+    login: OptionalLogin,
+    form: Annotated[EmailConfirmation, Form()],
 ) -> Response:
-    """Confirm the address for which the token was made, and ask for a new password."""
-    token = await recovery.confirm_email(session, None, form)
+    """Confirm the address for which the token was made.
+
+    Who is not signed in to the account in this browser is asked for a new password.
+    """
+    token = await recovery.confirm_email(session, login, form)
     return pages.render("email_confirmed.html", typed={"token": token} if token else {})
 
 

@@ -15,6 +15,8 @@ from app.web.errors import Unavailable
 
 _T = TypeVar("_T")
 _WAITING_PER_THREAD = 32  # at 50 ms each, the last one waits 1.6 s
+# Of no password, since nobody finds one for 32 zero bytes. To hash one here would take 46 MiB.
+_NOBODYS = "$argon2id$v=19$m={memory},t=1,p=1$" + 22 * "A" + "$" + 43 * "A"
 _BCRYPT_BYTES = 72  # what bcrypt looks at; its older libraries ignored the rest without a word
 
 
@@ -29,7 +31,7 @@ class PasswordHasher:
         self._policy = policy
         argon2id = Argon2Hasher(time_cost=1, memory_cost=memory, parallelism=1)
         self._hasher = PasswordHash([argon2id, _ImportedBcrypt()])
-        self._nobodys = self._hasher.hash("the password of no user")
+        self._nobodys = _NOBODYS.format(memory=memory)
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="password")
         self._places = self._all_places = threads * (1 + _WAITING_PER_THREAD)
 

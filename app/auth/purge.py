@@ -15,6 +15,7 @@ from app.auth.models import KnownDevice, LoginSession, RateLimit
 from app.database.transactions import Database
 from app.mail.models import EmailToken, Outbox
 from app.mail.queue import NEVER
+from app.users.models import User
 
 MAIL_KEPT = timedelta(days=7)
 UNSENT_MAIL_KEPT = timedelta(days=30)
@@ -44,6 +45,7 @@ EXPIRED: Final = (
         ),
     ),
     Expired(RateLimit, col(RateLimit.arrival_at) < func.now()),
+    Expired(User, col(User.deletion_due_at) < func.now()),
     Expired(KnownDevice, col(KnownDevice.last_used_at) < func.now() - DEVICES_KEPT),
 )
 

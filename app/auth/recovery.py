@@ -116,8 +116,9 @@ async def confirm_email(
     return await mail.mint_token(session, proof._replace(purpose=mail.PASSWORD_RESET))
 
 
-async def invite_user(session: AsyncSession, data: UserCreate) -> User:
-    """Add a user, who gets a link to choose a password; raise `EmailTaken`."""
+async def invite_user(session: AsyncSession, caller: User, data: UserCreate) -> User:
+    """Add a user, who gets a link to choose a password; `SuperuserRequired`, `EmailTaken`."""
+    users.refuse_promotion(caller, data)
     user = await users.create_user(session, data)
     await mail.enqueue(session, mail.INVITATION, user_id=str(user.id))
     return user

@@ -28,7 +28,7 @@ from app.auth.sessions import (
 from app.database.transactions import Database, attach
 from app.mail import service as mail
 from app.users import service as users
-from app.users.models import User
+from app.users.models import User, may_sign_in
 from app.users.schemas import UserCreate, UserUpdate
 from app.users.tokens import hash_token
 from app.web.errors import Forbidden, ServiceError
@@ -57,9 +57,9 @@ async def sign_up(session: AsyncSession, hasher: PasswordHasher, data: SignUp) -
 
 
 async def lock_user(session: AsyncSession, user_id: uuid.UUID, hashed_password: str) -> bool:
-    """Lock the user if it is active and still has this password, which was verified meanwhile."""
+    """Lock the user if it may sign in and still has this password, verified meanwhile."""
     mine = select(User.id).where(
-        User.id == user_id, User.hashed_password == hashed_password, col(User.is_active)
+        User.id == user_id, User.hashed_password == hashed_password, may_sign_in()
     )
     return (await session.exec(mine.with_for_update(key_share=True))).first() is not None
 
@@ -115,20 +115,14 @@ async def change_password(
     await give_back(session, [guess])
 
 
-async def delete_account(session: AsyncSession, login: Login) -> None:
-    """Delete the caller; raise `LastSuperuser`, or `InvalidToken` if another request was faster."""
-    try:
-        await users.delete_user(session, login.user.id)
-    except users.UserNotFound as error:
-        raise InvalidToken from error
-
-
-async def administer_user(session: AsyncSession, user_id: uuid.UUID, data: UserUpdate) -> User:
+async def administer_user(
+    session: AsyncSession, caller: User, user_id: uuid.UUID, data: UserUpdate
+) -> User:
     """Change any user; one that is deactivated is signed out everywhere, for good.
 
-    Raises `UserNotFound` and `LastSuperuser`.
+    Raises `SuperuserRequired`, `UserNotFound` and `LastSuperuser`.
     """
-    user = await users.administer_user(session, user_id, data)
+    user = await users.administer_user(session, caller, user_id, data)
     if not user.is_active:
         await end_all_sessions(session, user_id)
         await mail.withdraw_password_links(session, user_id)

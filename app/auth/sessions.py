@@ -9,7 +9,19 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, ClassVar, NamedTuple
 
-from sqlalchemy import ColumnElement, String, case, delete, false, func, insert, literal, not_
+from sqlalchemy import (
+    ColumnElement,
+    String,
+    Update,
+    case,
+    delete,
+    false,
+    func,
+    insert,
+    literal,
+    not_,
+    update,
+)
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 from sqlmodel.sql.expression import SelectOfScalar
@@ -101,8 +113,15 @@ async def start_session_unless(
     session_id, expires_at = found
     bind_contextvars(session_id=str(session_id))
     surplus = _find_surplus(user_id, newest=session_id)
-    await session.exec(delete(LoginSession).where(col(LoginSession.id).in_(surplus)))
+    ended = delete(LoginSession).where(col(LoginSession.id).in_(surplus))
+    await session.exec(ended.add_cte(_take_back(user_id).cte("taken_back")))
     return TokenPublic(access_token=token, token_type="bearer", expires_at=expires_at)  # noqa: S106  # the type, not a token
+
+
+def _take_back(user_id: uuid.UUID) -> Update:
+    """Activate a user again that its owner has deleted, and who now signs in."""
+    leaving = update(User).where(col(User.id) == user_id, col(User.deletion_due_at) > func.now())
+    return leaving.values(is_active=True, deletion_due_at=None)
 
 
 def _find_surplus(user_id: uuid.UUID, *, newest: uuid.UUID) -> SelectOfScalar[uuid.UUID]:
@@ -114,14 +133,10 @@ def _find_surplus(user_id: uuid.UUID, *, newest: uuid.UUID) -> SelectOfScalar[uu
     may come last.
     """
     others = (
-        select(
-            LoginSession.id,
-            LoginSession.created_at,
-            LoginSession.last_used_at,
-            is_live().label("is_live"),
-            is_in_use().label("is_in_use"),  # the clock is read here, and not in CASE
-        )
+        select(LoginSession.id, LoginSession.created_at, LoginSession.last_used_at)
         .where(LoginSession.user_id == user_id, LoginSession.id != newest)
+        # The clock is read here, and not in CASE.
+        .add_columns(is_live().label("is_live"), is_in_use().label("is_in_use"))
         .subquery()
         .c
     )
@@ -138,15 +153,17 @@ async def lock_session(session: AsyncSession, session_id: uuid.UUID) -> bool:
 
 async def list_sessions(session: AsyncSession, login: Login) -> Sequence[LoginSessionPublic]:
     """Return the caller's live login sessions, the one used last first."""
-    found = await session.exec(
-        select(LoginSession)
-        .where(LoginSession.user_id == login.user.id, is_live())
-        .order_by(col(LoginSession.last_used_at).desc(), col(LoginSession.id))
-    )
     return [
         LoginSessionPublic(**each.model_dump(), current=each.id == login.session_id)
-        for each in found
+        for each in await list_user_sessions(session, login.user.id)
     ]
+
+
+async def list_user_sessions(session: AsyncSession, user_id: uuid.UUID) -> Sequence[LoginSession]:
+    """Return a user's live login sessions, the one used last first."""
+    mine = select(LoginSession).where(LoginSession.user_id == user_id, is_live())
+    used_last = (col(LoginSession.last_used_at).desc(), col(LoginSession.id))
+    return list(await session.exec(mine.order_by(*used_last)))
 
 
 async def log_out(session: AsyncSession, login: Login) -> None:

@@ -3,20 +3,24 @@
 import re
 from typing import Any, Final
 
-from sqlalchemy import CTE, ColumnElement, func
+from sqlalchemy import CTE, ColumnElement, SQLColumnExpression, func
 from sqlmodel import select
 
 MOST_MATCHES: Final = 10_000
 _WORD: Final = re.compile(r"[^\W_]+")
 
 
-def find_words(model: Any, words: ColumnElement[Any], search: str) -> CTE:
+def find_words(
+    model: Any, words: ColumnElement[Any], search: str, *others: SQLColumnExpression[bool]
+) -> CTE:
     """Find the rows in whose `words`, which an index has, each word of `search` begins one.
+
+    `others` are conditions that hold of them as well.
 
     They are found before they are put in order, and no more than the most: left to itself, the
     planner would walk through the whole table in the order of the page, and compare.
     """
     wanted = " & ".join(f"'{word}':*" for word in _WORD.findall(search))
     matches = words.bool_op("@@")(func.to_tsquery("simple", wanted))
-    found = select(model.id, model.created_at).where(matches).limit(MOST_MATCHES)
+    found = select(model.id, model.created_at).where(matches, *others).limit(MOST_MATCHES)
     return found.cte("found").prefix_with("MATERIALIZED")

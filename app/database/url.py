@@ -14,6 +14,7 @@ from sqlalchemy.exc import ArgumentError
 
 from app.database.embedded import running_server
 
+DEFAULT_SCHEMA: Final = "public"
 _EMBEDDED_FOLDER = Path(__file__).parents[2] / ".postgres"
 _DRIVERS = {"postgresql": "postgresql+psycopg", "sqlite": "sqlite"}
 _HOST: Final = re.compile(r"(?:\[([^\[\]]*)\]|([^:,\[\]]*))(?::(\d*))?")
@@ -25,16 +26,26 @@ class DatabaseURLError(Exception):
 
 
 @contextmanager
-def database_url(given: str | None, place: str = "DATABASE_URL") -> Iterator[URL]:
+def database_url(
+    given: str | None, place: str = "DATABASE_URL", schema: str = DEFAULT_SCHEMA
+) -> Iterator[URL]:
     """Yield the URL of the database: the given one, or that of the embedded PostgreSQL.
 
-    `place` is where the given one stands, for whoever has to mend it.
+    `place` is where the given one stands, for whoever has to mend it. In a `schema` of our own,
+    names lead there and nowhere else, for whoever connects by the URL.
     """
     if given is not None:
-        yield _parse_url(given, place)
+        yield _choose_schema(_parse_url(given, place), schema)
         return
     with running_server(_EMBEDDED_FOLDER) as url:
-        yield url.set(drivername=_DRIVERS["postgresql"])
+        yield _choose_schema(url.set(drivername=_DRIVERS["postgresql"]), schema)
+
+
+def _choose_schema(url: URL, schema: str) -> URL:
+    given = str(url.query.get("options", ""))
+    wanted = f"-csearch_path={schema}"
+    is_settled = schema == DEFAULT_SCHEMA or wanted in given or not url.drivername.startswith("p")
+    return url if is_settled else url.update_query_dict({"options": f"{given} {wanted}".strip()})
 
 
 def _parse_url(given: str, place: str) -> URL:

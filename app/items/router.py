@@ -1,4 +1,4 @@
-"""HTTP routes for items, each for the owner's eyes and the superusers'."""
+"""HTTP routes for items, each for its owner, and for who may do so with all."""
 
 import uuid
 from typing import Annotated
@@ -17,6 +17,8 @@ from app.web.session import SessionDep
 from app.web.strict import given_once
 
 router = Router(prefix="/items", tags=["items"])
+READS = {"x-permission": service.READ_ALL}
+WRITES = {"x-permission": service.WRITE_ALL}
 
 
 @router.get("", response_model=ItemPage, dependencies=[Depends(given_once)])
@@ -41,13 +43,17 @@ async def create_item(session: SessionDep, user: CurrentUser, data: ItemCreate) 
     return await service.create_item(session, user, data)
 
 
-@router.get("/{item_id}", response_model=ItemPublic, responses=problems(ItemNotFound))
+@router.get(
+    "/{item_id}", response_model=ItemPublic, responses=problems(ItemNotFound), openapi_extra=READS
+)
 async def get_item(session: SessionDep, user: CurrentUser, item_id: uuid.UUID) -> Item:
     """Return an item."""
     return await service.get_item(session, user, item_id)
 
 
-@router.patch("/{item_id}", response_model=ItemPublic, responses=problems(ItemNotFound))
+@router.patch(
+    "/{item_id}", response_model=ItemPublic, responses=problems(ItemNotFound), openapi_extra=WRITES
+)
 async def update_item(
     session: SessionDep, user: CurrentUser, item_id: uuid.UUID, data: ItemUpdate
 ) -> Item:
@@ -56,7 +62,10 @@ async def update_item(
 
 
 @router.delete(
-    "/{item_id}", status_code=status.HTTP_204_NO_CONTENT, responses=problems(ItemNotFound)
+    "/{item_id}",
+    status_code=status.HTTP_204_NO_CONTENT,
+    responses=problems(ItemNotFound),
+    openapi_extra=WRITES,
 )
 async def delete_item(session: SessionDep, user: CurrentUser, item_id: uuid.UUID) -> None:
     """Delete an item."""

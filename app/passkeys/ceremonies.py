@@ -39,6 +39,10 @@ class InvalidResponse(Exception):
     """The browser's answer is not right; why is in the cause."""
 
 
+class CounterWentBack(InvalidResponse):
+    """The signature is right, but not later than one before: there is a copy of the passkey."""
+
+
 class RelyingParty(NamedTuple):
     """Who we are to browsers: they offer passkeys to these origins, and to no other."""
 
@@ -105,19 +109,22 @@ class RelyingParty(NamedTuple):
     def check_signature(
         self, credential: Credential, challenge: bytes, passkey: Passkey, *, verifies_user: bool
     ) -> VerifiedAuthentication:
-        """Return what the passkey says of itself, or raise `InvalidResponse`."""
+        """Return what the passkey says of itself; raise `InvalidResponse`, `CounterWentBack`."""
         try:
-            return verify_authentication_response(
+            said = verify_authentication_response(
                 credential=dict(credential),
                 expected_challenge=challenge,
                 expected_rp_id=self.id,
                 expected_origin=list(self.origins),
                 credential_public_key=passkey.public_key,
-                credential_current_sign_count=passkey.sign_count,
+                credential_current_sign_count=0,  # compared below, once the signature is right
                 require_user_verification=verifies_user,
             )
         except Exception as error:  # the same
             raise InvalidResponse from error
+        if passkey.sign_count and said.new_sign_count <= passkey.sign_count:
+            raise CounterWentBack
+        return said
 
 
 def read_challenge(credential: Credential) -> bytes:

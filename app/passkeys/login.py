@@ -5,9 +5,10 @@ from collections.abc import Sequence
 from hashlib import sha256
 from typing import ClassVar
 
+import structlog
 from pydantic import Secret
 from sqlalchemy import func
-from sqlmodel import col, select
+from sqlmodel import select
 from sqlmodel.ext.asyncio.session import AsyncSession
 from structlog.contextvars import bind_contextvars
 
@@ -17,6 +18,7 @@ from app.auth.rate_limit import RateLimits, give_back
 from app.auth.schemas import TokenPublic
 from app.auth.sessions import Client, start_session
 from app.passkeys.ceremonies import (
+    CounterWentBack,
     Credential,
     InvalidResponse,
     RelyingParty,
@@ -40,8 +42,10 @@ from app.second_factors.login import (
     refuse,
 )
 from app.second_factors.reset import withdraw_reset
-from app.users.models import User
+from app.users.models import User, may_sign_in
 from app.web.errors import Unauthenticated
+
+log = structlog.get_logger()
 
 
 class PasskeyRefused(Unauthenticated):
@@ -120,7 +124,7 @@ async def complete_login(
 
 
 async def _lock_user(session: AsyncSession, user_id: uuid.UUID) -> None:
-    mine = select(User.id).where(User.id == user_id, col(User.is_active))
+    mine = select(User.id).where(User.id == user_id, may_sign_in())
     if (await session.exec(mine.with_for_update(key_share=True))).first() is None:
         raise InvalidResponse
 
@@ -140,11 +144,21 @@ async def _check(
     passkey = (await session.exec(used)).one_or_none()
     if passkey is None:
         raise InvalidResponse
-    said = relying_party.check_signature(credential, challenge, passkey, verifies_user=verifies)
+    try:
+        said = relying_party.check_signature(credential, challenge, passkey, verifies_user=verifies)
+    except CounterWentBack:
+        warn_of_copy(passkey)
+        raise
     passkey.sign_count = said.new_sign_count
     passkey.is_backed_up = said.credential_backed_up
     passkey.last_used_at = func.now()  # type: ignore[assignment]  # the database's clock
     await session.flush()
+
+
+def warn_of_copy(passkey: Passkey) -> None:
+    """Let the log, and the event of the request, tell that somebody else has the passkey too."""
+    log.warning("passkey_was_copied", passkey_id=str(passkey.id))
+    bind_contextvars(user_id=str(passkey.user_id), passkey_copied=str(passkey.id))
 
 
 def derive_challenge(challenge: Secret[str]) -> bytes:

@@ -100,13 +100,19 @@ async def list_passkeys(session: AsyncSession, login: Login) -> Sequence[Passkey
     return list(await session.exec(mine.order_by(col(Passkey.created_at), col(Passkey.id))))
 
 
+async def get_passkey(session: AsyncSession, login: Login, passkey_id: uuid.UUID) -> Passkey:
+    """Return one of the caller's passkeys, or raise `PasskeyNotFound`."""
+    passkey = await session.get(Passkey, passkey_id)
+    if passkey is None or passkey.user_id != login.user.id:
+        raise PasskeyNotFound
+    return passkey
+
+
 async def update_passkey(
     session: AsyncSession, login: Login, passkey_id: uuid.UUID, data: PasskeyUpdate
 ) -> Passkey:
     """Name it otherwise, or raise `PasskeyNotFound`."""
-    passkey = await session.get(Passkey, passkey_id)
-    if passkey is None or passkey.user_id != login.user.id:
-        raise PasskeyNotFound
+    passkey = await get_passkey(session, login, passkey_id)
     passkey.name = data.name
     await session.flush()
     return passkey

@@ -29,7 +29,7 @@ from app.second_factors.gate import CHALLENGES, SecondFactors, fingerprint
 from app.second_factors.models import FailedCodes, LoginChallenge
 from app.second_factors.reset import withdraw_reset
 from app.second_factors.schemas import SecondFactorAnswer
-from app.users.models import User
+from app.users.models import User, may_sign_in
 from app.users.tokens import hash_token
 from app.web.errors import Unauthenticated
 
@@ -103,7 +103,7 @@ def _select(token_hash: bytes, client: Client) -> Select[uuid.UUID, bytes, Seque
 
 async def lock_half_login(session: AsyncSession, half: HalfLogin) -> None:
     """Lock the user, or raise `InvalidChallenge` if it is not what it was in the first step."""
-    user = select(User.hashed_password).where(User.id == half.user_id, col(User.is_active))
+    user = select(User.hashed_password).where(User.id == half.user_id, may_sign_in())
     hashed = (await session.exec(user.with_for_update(key_share=True))).one_or_none()
     if hashed is None or fingerprint(hashed) != half.password_hash:
         raise InvalidChallenge

@@ -9,10 +9,10 @@ from app.auth.dependencies import (
     ClientDep,
     LimitsDep,
     RecentAnyLogin,
-    SuperuserRequired,
     get_recent_login,
-    get_superuser,
     limit_mail_tokens,
+    requires,
+    spare_superusers,
 )
 from app.auth.rate_limit import TooManyRequests
 from app.auth.schemas import TokenPublic
@@ -33,6 +33,7 @@ from app.second_factors.schemas import (
     TotpEnrolment,
 )
 from app.second_factors.service import IncorrectCode, TotpExists, TotpNotFound
+from app.users.permissions import PermissionRequired, SuperuserRequired
 from app.users.service import UserNotFound
 from app.web.problems import problems
 from app.web.router import Router
@@ -123,8 +124,13 @@ async def make_recovery_codes(
     "/users/{user_id}/second-factor-reset",
     status_code=status.HTTP_202_ACCEPTED,
     response_class=Response,
-    responses=problems(SuperuserRequired, RecentLoginRequired, UserNotFound, NoSecondFactor),
-    dependencies=[Depends(get_superuser), Depends(get_recent_login)],
+    responses=problems(
+        PermissionRequired, SuperuserRequired, RecentLoginRequired, UserNotFound, NoSecondFactor
+    ),
+    dependencies=[
+        *(Depends(requires("users:write")), Depends(spare_superusers)),
+        Depends(get_recent_login),
+    ],
 )
 async def request_reset(session: SessionDep, gate: SecondFactorsDep, user_id: uuid.UUID) -> None:
     """Warn a user who has lost every second factor, and mail a link after 24 hours.

@@ -1,6 +1,7 @@
 """Every setting of the service, read once from the environment or from `.env`."""
 
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from email.headerregistry import Address
 from pathlib import Path
 from typing import Literal, Self
@@ -8,7 +9,9 @@ from typing import Literal, Self
 from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from sqlalchemy import URL
 
+from app.database.url import DEFAULT_SCHEMA, database_url
 from app.mail.smtp import SMTPServer
 from app.settings.secret_files import SecretFileError, SecretFiles
 from app.settings.values import (
@@ -17,6 +20,7 @@ from app.settings.values import (
     Networks,
     Origins,
     PublicURL,
+    SchemaName,
     Sender,
     parse_sender,
     split_keys,
@@ -39,6 +43,8 @@ class Settings(BaseSettings):
     environment: Literal["development", "production"] = "development"
     database_url: SecretStr | None = None
     """Where PostgreSQL is; without it, in development, an embedded one is started."""
+    database_schema: SchemaName = DEFAULT_SCHEMA
+    """Where our tables are, in a database that is shared; `public` is wherever its role looks."""
     database_pool_size: int = Field(default=20, ge=1, le=1000)
     """Connections of one process; a request that gets none within 3 seconds is answered 503.
 
@@ -76,6 +82,8 @@ class Settings(BaseSettings):
     """Origins whose pages may call the API from a browser, as `https://app.example.com`."""
     docs_enabled: bool | None = None
     """Whether /docs, /redoc and /openapi.json are served; unset: in development only."""
+    account_deletion_days: int = Field(default=0, ge=0, le=365)
+    """For how long an account that its owner deletes is kept; signing in takes it back."""
     passkey_domain: str | None = None
     """The domain that passkeys are for (their RP ID); unset: PUBLIC_URL's. Another loses them all.
     """
@@ -116,6 +124,10 @@ class Settings(BaseSettings):
     @property
     def given_database_url(self) -> str | None:
         return self.database_url.get_secret_value() if self.database_url else None
+
+    def open_database_url(self) -> AbstractContextManager[URL]:
+        """Yield where the database is, and whose names lead to our schema."""
+        return database_url(self.given_database_url, schema=self.database_schema)
 
     @property
     def smtp_server(self) -> SMTPServer | None:

@@ -14,6 +14,7 @@ from pydantic_settings import NoDecode
 from app.mail.smtp import SMTPServer
 
 _KEY_SIZE = 32  # bytes
+_SCHEMA = re.compile(r"(?!pg_)[a-z_][a-z0-9_]{0,62}")
 _ORIGIN = re.compile(r"https?://[A-Za-z0-9.\[\]:-]+")
 
 
@@ -84,10 +85,17 @@ def _be_sender(value: str) -> str:
     return value
 
 
+def _be_schema(value: str) -> str:
+    if not _SCHEMA.fullmatch(value):
+        raise ValueError("a schema is named by lower-case letters, digits and _, such as accounts")
+    return value
+
+
 CommaSeparated = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_at_commas)]
 Networks = Annotated[CommaSeparated, AfterValidator(_be_networks)]
 Origins = Annotated[CommaSeparated, AfterValidator(_be_origins)]
 PublicURL = Annotated[str, AfterValidator(_be_public_url)]
 EncryptionKeys = Annotated[SecretStr, AfterValidator(_be_encryption_keys)]
 SMTPURL = Annotated[SecretStr, AfterValidator(_be_smtp_url)]
+SchemaName = Annotated[str, AfterValidator(_be_schema)]
 Sender = Annotated[str, AfterValidator(_be_sender)]

@@ -5,8 +5,16 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import StrictBool
-from sqlalchemy import CheckConstraint, ColumnElement, Index, literal_column, text
-from sqlmodel import Field, Relationship, SQLModel
+from sqlalchemy import (
+    CheckConstraint,
+    ColumnElement,
+    Index,
+    func,
+    literal_column,
+    or_,
+    text,
+)
+from sqlmodel import Field, Relationship, SQLModel, col
 
 from app.database.tables import Timestamps
 from app.web.schemas import Email, Line
@@ -26,6 +34,9 @@ SEARCHED: Final[ColumnElement[Any]] = literal_column(
     " || COALESCE(full_name, ''::character varying)::text, '@._+-/<>&'::text, '         '::text))"
 )
 
+NEVER_SHOWN: Final = "never_shown"
+"""In a column's `info`: not even the owner is shown it, as in `GET /users/me/export`."""
+
 
 class UserBase(SQLModel):
     email: Email = Field(unique=True, index=True, max_length=255)
@@ -43,11 +54,19 @@ class User(Timestamps, UserBase, table=True):
         Index(None, "created_at", "id"),
         Index("ix_user_search", SEARCHED, postgresql_using="gin").ddl_if(dialect="postgresql"),
         Index("ix_user_superuser", "id", postgresql_where=text("is_superuser")),
+        Index(None, "deletion_due_at", postgresql_where=text("deletion_due_at IS NOT NULL")),
     )
 
     id: uuid.UUID = Field(default_factory=uuid.uuid4, primary_key=True)
-    hashed_password: str
+    hashed_password: str = Field(sa_column_kwargs={"info": {NEVER_SHOWN: True}})
     email_verified_at: datetime | None = None
+    # The owner has deleted it, and can take that back until then.
+    deletion_due_at: datetime | None = None
     items: list["Item"] = Relationship(
         back_populates="owner", cascade_delete=True, passive_deletes=True
     )
+
+
+def may_sign_in() -> ColumnElement[bool]:
+    """Return the condition that a user is active, or can be taken back."""
+    return or_(col(User.is_active), col(User.deletion_due_at) > func.now())

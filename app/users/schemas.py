@@ -2,12 +2,13 @@
 
 import uuid
 from datetime import datetime
+from typing import Literal
 
 from pydantic import MISSING, StrictBool
 from sqlmodel import Field
 
 from app.users.models import UserBase
-from app.web.pagination import PagePublic
+from app.web.pagination import PagePublic, PageQuery
 from app.web.schemas import Input, Line, Output, PublicEmail
 
 
@@ -24,6 +25,15 @@ class UserUpdate(UserUpdateMe):
     is_superuser: StrictBool | MISSING = MISSING
 
 
+State = Literal["active", "deactivated", "superuser"]
+
+
+class UserQuery(PageQuery):
+    """Which users."""
+
+    state: State | None = None
+
+
 class UserPublic(Output):
     email: PublicEmail
     is_active: bool
@@ -31,6 +41,8 @@ class UserPublic(Output):
     full_name: str | None
     id: uuid.UUID
     email_verified_at: datetime | None
+    deletion_due_at: datetime | None
+    """The owner has deleted it, and takes that back by signing in before then."""
     created_at: datetime
     updated_at: datetime
 

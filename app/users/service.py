@@ -4,8 +4,10 @@ Functions take the session first, flush when they need the database's answer, an
 """
 
 import uuid
+from collections.abc import Collection
+from typing import Final
 
-from sqlalchemy import delete
+from sqlalchemy import delete, not_
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -14,12 +16,20 @@ from structlog.contextvars import bind_contextvars
 from app.database.errors import violates
 from app.database.search import find_words
 from app.users.models import SEARCHED, User
-from app.users.schemas import UserCreate, UserUpdate, UserUpdateMe
+from app.users.permissions import SuperuserRequired
+from app.users.schemas import UserCreate, UserQuery, UserUpdate, UserUpdateMe
 from app.web.errors import Conflict, NotFound
-from app.web.pagination import Page, PageQuery, get_page
+from app.web.pagination import Page, get_page
 from app.web.schemas import find_canonical_email
 
 NO_PASSWORD = "!"  # noqa: S105  # no hash looks like this, so nothing matches it
+
+
+_STATES: Final = {
+    "active": col(User.is_active),
+    "deactivated": not_(col(User.is_active)),
+    "superuser": col(User.is_superuser),
+}
 
 
 class EmailTaken(Conflict):
@@ -63,18 +73,28 @@ async def find_user_by_email(session: AsyncSession, email: str) -> User | None:
     return (await session.exec(select(User).where(User.email == email))).one_or_none()
 
 
-async def list_users(session: AsyncSession, query: PageQuery) -> Page[User]:
+async def find_emails(
+    session: AsyncSession, user_ids: Collection[uuid.UUID]
+) -> dict[uuid.UUID, str]:
+    """Return the addresses of those of the users who are still there."""
+    found = select(User.id, User.email).where(col(User.id).in_(user_ids))
+    return dict((await session.exec(found)).all())
+
+
+async def list_users(session: AsyncSession, query: UserQuery) -> Page[User]:
     """Return a page of users, newest first, in whose address or name each word begins one.
 
     An address that somebody has finds nobody else.
     """
+    states = [_STATES[query.state]] if query.state else []
+    matching = select(User).where(*states)
     if query.search is None:
-        return await get_page(session, select(User), query)
+        return await get_page(session, matching, query)
     email = find_canonical_email(query.search)
     if email and (user := await find_user_by_email(session, email)):
-        return Page([user])
-    found = find_words(User, SEARCHED, query.search)
-    return await get_page(session, select(User), query, found=found)
+        return Page(list(await session.exec(matching.where(col(User.id) == user.id))))
+    found = find_words(User, SEARCHED, query.search, *states)
+    return await get_page(session, matching, query, found=found)
 
 
 async def update_user(session: AsyncSession, user: User, data: UserUpdateMe) -> User:
@@ -84,24 +104,36 @@ async def update_user(session: AsyncSession, user: User, data: UserUpdateMe) -> 
     return user
 
 
-async def administer_user(session: AsyncSession, user_id: uuid.UUID, data: UserUpdate) -> User:
-    """Change any user, or raise `UserNotFound` or `LastSuperuser`."""
+async def administer_user(
+    session: AsyncSession, caller: User, user_id: uuid.UUID, data: UserUpdate
+) -> User:
+    """Change any user, or raise `SuperuserRequired`, `UserNotFound` or `LastSuperuser`."""
+    refuse_promotion(caller, data)
     sent = data.model_dump(include={"is_active", "is_superuser"}, exclude_unset=True)
     bind_contextvars(**sent)
     if data.is_superuser is False or data.is_active is False:
-        await _keep_another_superuser(session, user_id)
-    return await update_user(session, await get_user(session, user_id), data)
+        await keep_another_superuser(session, user_id)
+    user = await get_user(session, user_id)
+    if "is_active" in sent:  # what its owner has wanted is over
+        user.deletion_due_at = None
+    return await update_user(session, user, data)
+
+
+def refuse_promotion(caller: User, data: UserCreate | UserUpdate) -> None:
+    """Raise `SuperuserRequired` if somebody who is none is about to make a superuser."""
+    if data.is_superuser is True and not caller.is_superuser:
+        raise SuperuserRequired
 
 
 async def delete_user(session: AsyncSession, user_id: uuid.UUID) -> None:
     """Delete a user with all it has, or raise `UserNotFound` or `LastSuperuser`."""
-    await _keep_another_superuser(session, user_id)
+    await keep_another_superuser(session, user_id)
     deleted = await session.exec(delete(User).where(col(User.id) == user_id))
     if deleted.rowcount == 0:
         raise UserNotFound
 
 
-async def _keep_another_superuser(session: AsyncSession, user_id: uuid.UUID) -> None:
+async def keep_another_superuser(session: AsyncSession, user_id: uuid.UUID) -> None:
     """Raise `LastSuperuser` if the user is the only one.
 
     All superusers are locked, in one order, so that of two requests that each take away one of

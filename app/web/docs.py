@@ -1,21 +1,26 @@
-"""The pages that show the OpenAPI document, with a policy that lets just them work."""
+"""The pages that show the OpenAPI document, with a policy that lets just them work.
+
+Their programs are files of the package `fastapi-offline`, so that they need no internet.
+"""
 
 import base64
 import hashlib
 import re
+from importlib.metadata import version
+from importlib.resources import files
 from typing import Any, Final
 
 from fastapi import APIRouter, Request, Response
 from fastapi.openapi.docs import get_redoc_html, get_swagger_ui_html
+from fastapi.responses import FileResponse
 
 OPENAPI_PATH = "/openapi.json"
 _INLINE_SCRIPT: Final = re.compile(rb"<script>(.*?)</script>", re.DOTALL)
-# Both load their program from this CDN, and write style attributes; ReDoc starts a worker.
+_VERSION: Final = version("fastapi-offline")
 _POLICY: Final = (
-    "default-src 'none'; script-src https://cdn.jsdelivr.net {hashes}; "
-    "style-src https://cdn.jsdelivr.net 'unsafe-inline'; worker-src blob:; connect-src 'self'; "
-    "img-src 'self' data: https://fastapi.tiangolo.com https://cdn.redoc.ly; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    "default-src 'none'; script-src 'self' {hashes}; style-src 'self'{styles}; worker-src blob:;"
+    " connect-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'none';"
+    " frame-ancestors 'none'"
 )
 
 router = APIRouter(tags=["docs"], include_in_schema=False)
@@ -31,25 +36,68 @@ async def get_document(request: Request) -> dict[str, Any]:
 @router.get("/docs")
 async def get_swagger_ui(request: Request) -> Response:
     """Show the operations, and let the reader try them."""
-    return _protect(get_swagger_ui_html(openapi_url=_document(request), title=request.app.title))
+    page = get_swagger_ui_html(
+        openapi_url=_address(request, OPENAPI_PATH),
+        title=request.app.title,
+        swagger_js_url=_address(request, "/docs/swagger-ui-bundle.js"),
+        swagger_css_url=_address(request, "/docs/swagger-ui.css"),
+        swagger_favicon_url=_address(request, "/docs/favicon.png"),
+    )
+    return _protect(page)
 
 
 @router.get("/redoc")
 async def get_redoc(request: Request) -> Response:
     """Show the operations and schemas, for reading."""
-    url = _document(request)
-    return _protect(
-        get_redoc_html(openapi_url=url, title=request.app.title, with_google_fonts=False)
+    page = get_redoc_html(
+        openapi_url=_address(request, OPENAPI_PATH),
+        title=request.app.title,
+        redoc_js_url=_address(request, "/docs/redoc.standalone.js"),
+        redoc_favicon_url=_address(request, "/docs/favicon.png"),
+        with_google_fonts=False,
     )
+    # Its program writes style elements, which nothing else does here.
+    return _protect(page, styles=" 'unsafe-inline'")
 
 
-def _document(request: Request) -> str:
+@router.get("/docs/swagger-ui-bundle.js")
+async def get_swagger_ui_script() -> Response:
+    """Return the program of the one page."""
+    return _send("swagger-ui-bundle.js")
+
+
+@router.get("/docs/swagger-ui.css")
+async def get_swagger_ui_style() -> Response:
+    """Return how it looks."""
+    return _send("swagger-ui.css")
+
+
+@router.get("/docs/redoc.standalone.js")
+async def get_redoc_script() -> Response:
+    """Return the program of the other page."""
+    return _send("redoc.standalone.js")
+
+
+@router.get("/docs/favicon.png")
+async def get_icon() -> Response:
+    """Return the picture that browsers show beside the title."""
+    return _send("favicon.png")
+
+
+def _send(name: str) -> Response:
+    """Return a file, which browsers keep: another release has another address."""
+    path = str(files("fastapi_offline") / "static" / name)
+    return FileResponse(path, headers={"Cache-Control": "public, max-age=31536000, immutable"})
+
+
+def _address(request: Request, path: str) -> str:
     root: str = request.scope.get("root_path", "")
-    return root.rstrip("/") + OPENAPI_PATH
+    release = "" if path == OPENAPI_PATH else f"?v={_VERSION}"
+    return root.rstrip("/") + path + release
 
 
-def _protect(page: Response) -> Response:
+def _protect(page: Response, *, styles: str = "") -> Response:
     digests = [hashlib.sha256(each).digest() for each in _INLINE_SCRIPT.findall(page.body)]
     hashes = " ".join(f"'sha256-{base64.b64encode(digest).decode()}'" for digest in digests)
-    page.headers["Content-Security-Policy"] = _POLICY.format(hashes=hashes)
+    page.headers["Content-Security-Policy"] = _POLICY.format(hashes=hashes, styles=styles)
     return page

@@ -12,6 +12,7 @@ from sqlmodel import select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from app.database.errors import sqlstate
+from app.database.url import DEFAULT_SCHEMA
 from app.web.errors import ServiceError, Unavailable
 from app.web.problems import problems
 from app.web.router import Router
@@ -62,6 +63,12 @@ class WrongRevision(ServiceError):
     status = HTTPStatus.SERVICE_UNAVAILABLE
 
 
+class WrongSchema(ServiceError):
+    """Statements lead to another schema than DATABASE_SCHEMA names."""
+
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+
+
 class ReadOnlyDatabase(ServiceError):
     """The database takes no writes: its address leads to a standby, or it is set to read only."""
 
@@ -102,9 +109,19 @@ async def get_readiness(request: Request, session: SessionDep) -> Health:
     return Health(status="ok")
 
 
+async def check_schema(session: AsyncSession, wanted: str) -> None:
+    """Raise `WrongSchema` where a pooler has not passed our own schema on; `public` is any."""
+    found = (await session.exec(select(func.current_schema()))).one()
+    if wanted not in {found, DEFAULT_SCHEMA}:
+        raise WrongSchema(
+            f"Statements lead to the schema {found}, and DATABASE_SCHEMA is {wanted}: behind a"
+            f" pooler, ALTER ROLE ... SET search_path = {wanted} (migration/roles.sql)"
+        )
+
+
 async def check_revision(session: AsyncSession, revisions: Revisions, *, newer: bool) -> None:
     """Raise `WrongRevision` unless the database is at the release's revision, or a `newer` one."""
-    current = await _read_revisions(session)
+    current = await read_revisions(session)
     if revisions.are_behind(current):
         if not newer:
             raise WrongRevision(
@@ -118,7 +135,8 @@ async def check_revision(session: AsyncSession, revisions: Revisions, *, newer: 
         )
 
 
-async def _read_revisions(session: AsyncSession) -> frozenset[str]:
+async def read_revisions(session: AsyncSession) -> frozenset[str]:
+    """Return where the database is, or raise `WrongRevision` if nothing has been migrated."""
     try:
         return frozenset(await session.exec(_REVISIONS))
     except ProgrammingError as error:

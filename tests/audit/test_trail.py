@@ -137,12 +137,28 @@ async def test_reading_and_what_is_about_no_account_is_not_noted(
     assert len(statements) == len(fewer) + 1
 
 
+async def test_login_is_noted_by_one_statement_more(
+    app: FastAPI, client: AsyncClient, session: AsyncSession
+) -> None:
+    user = await make_user(session)
+    await give_password(client, user)  # the first from here may take other statements
+    with record_statements() as statements:
+        assert (await give_password(client, user)).status_code == 200
+    noted = [each.sql for each in statements if "audit_event" in each.sql]
+    assert [sql.partition(" (")[0] for sql in noted] == ["INSERT INTO audit_event"]
+    assert noted == [statements[-1].sql]
+    app.state.witnesses = ()
+    with record_statements() as fewer:
+        assert (await give_password(client, user)).status_code == 200
+    assert len(statements) == len(fewer) + 1
+
+
 async def test_same_refusal_is_noted_once_a_minute(
     user_client: AsyncClient, superuser_client: AsyncClient, user: User
 ) -> None:
     for _ in range(3):
-        read_problem(await user_client.get(f"{API}/users"), 403, "superuser_required")
-    read_problem(await user_client.delete(f"{API}/users/no-id"), 403, "superuser_required")
+        read_problem(await user_client.get(f"{API}/users"), 403, "permission_required")
+    read_problem(await user_client.delete(f"{API}/users/no-id"), 403, "permission_required")
     events = await read(superuser_client, actor_id=user.id)
     assert sorted((each["kind"], each["user_id"]) for each in events) == [
         ("users-delete_user", None),
@@ -165,6 +181,20 @@ async def test_owner_sees_what_was_done_and_not_from_where_another_did_it(
         ("users-update_user", "another", None),
     ]
     assert str(superuser.id) not in json.dumps(events)
+
+
+async def test_export_is_noted_and_has_what_was_noted(
+    superuser_client: AsyncClient, user_client: AsyncClient, user: User
+) -> None:
+    await superuser_client.patch(f"{API}/users/{user.id}", json={"full_name": "Eve"})
+    export = f"{API}/users/me/export"
+    assert (await user_client.get(export)).is_success
+    exported = (await user_client.get(export)).json()["audit_event"]
+    assert sorted((each["kind"], each["by"], each["address"]) for each in exported) == [
+        ("users-export_me", "you", "127.0.0.1"),
+        ("users-update_user", "another", None),
+    ]
+    assert len(await read(superuser_client, kind="users-export_me")) == 2
 
 
 async def test_filters_choose_and_pages_go_on(

@@ -31,6 +31,7 @@ from tests.factories import (
 )
 from tests.passkeys.factories import make_passkey_objects
 from tests.problems import read_problem
+from tests.roles.factories import make_role_objects
 from tests.second_factors.factories import (
     add_recovery_codes,
     add_totp,
@@ -48,6 +49,10 @@ DECISIONS = {
     "GET /openapi.json": (200, 200, 200, 200),
     "GET /docs": (200, 200, 200, 200),
     "GET /redoc": (200, 200, 200, 200),
+    "GET /docs/swagger-ui-bundle.js": (200, 200, 200, 200),
+    "GET /docs/swagger-ui.css": (200, 200, 200, 200),
+    "GET /docs/redoc.standalone.js": (200, 200, 200, 200),
+    "GET /docs/favicon.png": (200, 200, 200, 200),
     "GET /set-password": (200, 200, 200, 200),
     "POST /set-password": (200, 200, 200, 200),
     "GET /confirm-email": (200, 200, 200, 200),
@@ -86,6 +91,7 @@ DECISIONS = {
     "GET /api/v1/users/me": (401, 200, 200, 200),
     "PATCH /api/v1/users/me": (401, 200, 200, 200),
     "DELETE /api/v1/users/me": (401, 204, 204, 204),
+    "GET /api/v1/users/me/export": (401, 200, 200, 200),
     "PUT /api/v1/users/me/password": (401, 204, 204, 204),
     "POST /api/v1/users/me/email": (401, 202, 202, 202),
     "GET /api/v1/users": (401, 403, 403, 200),
@@ -97,6 +103,16 @@ DECISIONS = {
     "POST /api/v1/users/{user_id}/password-reset": (401, 403, 403, 202),
     "GET /api/v1/users/me/events": (401, 200, 200, 200),
     "GET /api/v1/audit": (401, 403, 403, 200),
+    "GET /api/v1/users/me/permissions": (401, 200, 200, 200),
+    "GET /api/v1/permissions": (401, 403, 403, 200),
+    "GET /api/v1/roles": (401, 403, 403, 200),
+    "POST /api/v1/roles": (401, 403, 403, 201),
+    "GET /api/v1/roles/{role_id}": (401, 403, 403, 200),
+    "PATCH /api/v1/roles/{role_id}": (401, 403, 403, 200),
+    "DELETE /api/v1/roles/{role_id}": (401, 403, 403, 204),
+    "GET /api/v1/users/{user_id}/roles": (401, 403, 403, 200),
+    "PUT /api/v1/users/{user_id}/roles/{role_id}": (401, 403, 403, 204),
+    "DELETE /api/v1/users/{user_id}/roles/{role_id}": (401, 403, 403, 204),
     "GET /api/v1/items": (401, 200, 200, 200),
     "POST /api/v1/items": (401, 201, 201, 201),
     "GET /api/v1/items/{item_id}": (401, 200, 404, 200),
@@ -104,6 +120,30 @@ DECISIONS = {
     "DELETE /api/v1/items/{item_id}": (401, 204, 404, 204),
 }
 CALLERS = ("anonymous", "owner", "other", "superuser")
+# The permission with which others get what superusers get.
+PERMISSIONS = {
+    "GET /api/v1/users": "users:read",
+    "POST /api/v1/users": "users:write",
+    "GET /api/v1/users/{user_id}": "users:read",
+    "PATCH /api/v1/users/{user_id}": "users:write",
+    "DELETE /api/v1/users/{user_id}": "users:write",
+    "DELETE /api/v1/users/{user_id}/sessions": "users:write",
+    "POST /api/v1/users/{user_id}/password-reset": "users:write",
+    "POST /api/v1/users/{user_id}/second-factor-reset": "users:write",
+    "GET /api/v1/audit": "audit:read",
+    "GET /api/v1/permissions": "roles:read",
+    "GET /api/v1/roles": "roles:read",
+    "POST /api/v1/roles": "roles:write",
+    "GET /api/v1/roles/{role_id}": "roles:read",
+    "PATCH /api/v1/roles/{role_id}": "roles:write",
+    "DELETE /api/v1/roles/{role_id}": "roles:write",
+    "GET /api/v1/users/{user_id}/roles": "roles:read",
+    "PUT /api/v1/users/{user_id}/roles/{role_id}": "roles:write",
+    "DELETE /api/v1/users/{user_id}/roles/{role_id}": "roles:write",
+    "GET /api/v1/items/{item_id}": "items:read-all",
+    "PATCH /api/v1/items/{item_id}": "items:write-all",
+    "DELETE /api/v1/items/{item_id}": "items:write-all",
+}
 
 # What a route needs to succeed, where that is more than values of the types that it requires. A
 # function makes another value for each number, where a value may be there once.
@@ -132,6 +172,7 @@ BODIES: dict[str, dict[str, Any]] = {
     },
     "POST /api/v1/auth/email-verification/confirm": {"json": {"token": "{verification_token}"}},
     "POST /api/v1/users/me/email": {"json": {"new_email": "new@example.com"}},
+    "POST /api/v1/roles": {"json": {"name": "New", "permissions": []}},
     "PUT /api/v1/users/me/password": {
         "json": {"current_password": PASSWORD, "new_password": f"new {PASSWORD}"}
     },
@@ -142,8 +183,13 @@ APP = create_app(Settings(_env_file=None))
 
 
 def find_routes() -> Iterator[str]:
-    """Find every route, in the included routers too, as `METHOD /path`."""
+    """Find every route, in the included routers too, as `METHOD /path`.
+
+    Of the pages that a browser signs in to, tests/site/test_routes.py tells.
+    """
     for route in iter_route_contexts(APP.routes):
+        if "site" in route.tags:
+            continue
         for method in (route.methods or {"ANY"}) - {"HEAD"}:
             yield f"{method} {route.path}"
 
@@ -223,6 +269,7 @@ async def make_cast(app: FastAPI, session: AsyncSession) -> Cast:
         "reset_token": await make_mail_token(session, owner, PASSWORD_RESET),
         "verification_token": await make_mail_token(session, owner, EMAIL_VERIFICATION),
         **await make_second_factors(session, owner, other),
+        **await make_role_objects(session, owner),
     }
     for name, path in find_collections(cast.objects):
         route = f"POST {path}"
@@ -251,7 +298,8 @@ def find_collections(known: Collection[str]) -> Iterator[tuple[str, str]]:
     What the body of another refers to comes before it.
     """
     matches = (re.fullmatch(r"\w+ (.*)/\{(\w+)\}", route) for route in ROUTES)
-    paths = {match[2]: match[1] for match in matches if match and match[2] not in known}
+    paths = {match[2]: match[1] for match in matches if match and f"POST {match[1]}" in ROUTES}
+    paths = {name: path for name, path in paths.items() if name not in known}
     while paths:
         needed = {name: {*BODIES[f"POST {path}"].get("json", ())} for name, path in paths.items()}
         name = next(each for each in paths if not needed[each] & paths.keys())
@@ -284,8 +332,16 @@ def suggest(route: str) -> tuple[int, ...]:
     """Return what whoever is called `audience` by `app routes` would be answered."""
     access = next(each for each in list_access(APP) if route == f"{each.method} {each.path}")
     success = {"POST": 201, "DELETE": 204}.get(access.method, 200)
-    user = success if access.audience != "superuser" else 403
+    is_for_users = re.match(r"(user|anyone)\b(?!:)", access.audience)
+    user = success if is_for_users else 403
     return (success if access.audience == "anyone" else 401, user, user, success)
+
+
+def test_routes_ask_for_their_permissions() -> None:
+    asked = {f"{each.method} {each.path}": each.permission for each in list_access(APP)}
+    assert {route: each for route, each in asked.items() if each} == PERMISSIONS, (
+        "say in PERMISSIONS in tests/auth/test_authorization.py what they ask for"
+    )
 
 
 @pytest.mark.parametrize("route", ROUTES)
@@ -302,7 +358,11 @@ async def test_route_lets_only_those_in_who_may(
             read_problem(answer, 401, "not_authenticated")
             assert answer.headers["www-authenticate"] == "Bearer"
         if expected == 403:
-            read_problem(answer, 403, "superuser_required")
+            needed = PERMISSIONS.get(route)
+            problem = read_problem(
+                answer, 403, "permission_required" if needed else "superuser_required"
+            )
+            assert problem.get("permission") == needed
 
 
 async def test_anothers_object_answers_like_an_unknown_one(cast: Cast) -> None:

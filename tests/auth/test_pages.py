@@ -50,7 +50,7 @@ def read_page(response: Response, status: int, title: str) -> str:
     assert f"<title>{error}{title} | {escape(NAME)}</title>" in response.text
     assert f"<h1>{title}</h1>" in response.text
     assert not re.search(r"<[^>]+\s(?:style|on\w+)=", response.text)
-    assert not re.search(r"(?:src|href)=\"(?!forgot-password\")", response.text)
+    assert not re.search(r"(?:src|href)=\"(?!(?:forgot-password|sign-in)\")", response.text)
     return response.text
 
 

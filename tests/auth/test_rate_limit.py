@@ -140,7 +140,7 @@ async def test_uses_and_their_return_never_wait_for_each_other_in_a_ring(
     uses = [MANY.use("network"), MANY.use("account")]
 
     async def use_and_give_back() -> None:
-        for _ in range(30):
+        for _ in range(12):
             await many_limits.consume(*uses)
             async with many_limits._database.new_session() as session:  # noqa: SLF001
                 await give_back(session, uses)

@@ -82,7 +82,7 @@ async def test_commit_precedes_the_answer(
         await writer.wait_closed()
         return pairs - found
 
-    missed = await asyncio.gather(*(count_missed(50) for _ in range(10)))
+    missed = await asyncio.gather(*(count_missed(20) for _ in range(10)))
     assert missed == [0] * 10
 
 

@@ -71,6 +71,15 @@ STATEMENTS = {
     "DELETE /api/v1/users/{user_id}": 3,
     "DELETE /api/v1/users/{user_id}/sessions": 5,
     "POST /api/v1/users/{user_id}/password-reset": 3,
+    "GET /api/v1/users/me/permissions": 2,
+    "GET /api/v1/permissions": 1,
+    "GET /api/v1/roles": 3,
+    "GET /api/v1/roles/{role_id}": 3,
+    "PATCH /api/v1/roles/{role_id}": 4,
+    "DELETE /api/v1/roles/{role_id}": 4,
+    "GET /api/v1/users/{user_id}/roles": 4,
+    "PUT /api/v1/users/{user_id}/roles/{role_id}": 4,
+    "DELETE /api/v1/users/{user_id}/roles/{role_id}": 4,
 }
 
 

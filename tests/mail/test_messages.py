@@ -21,6 +21,8 @@ KINDS = [
     "password_changed",
     "email_changed",
     "new_login",
+    "test",
+    "account_deletion",
 ]
 NOW = datetime(2026, 11, 21, 8, 30, tzinfo=timezone(timedelta(hours=1)))
 
@@ -28,7 +30,12 @@ NOW = datetime(2026, 11, 21, 8, 30, tzinfo=timezone(timedelta(hours=1)))
 def compose(
     composer: Composer, kind: str, to: str = "ada@example.com", **values: str
 ) -> EmailMessage:
-    values = {"token": "uml_x", "address": "192.0.2.1", "user_agent": "tests"} | values
+    values = {
+        "token": "uml_x",
+        "address": "192.0.2.1",
+        "user_agent": "tests",
+        "days": "30",
+    } | values
     letter = Letter(kind, to, values)
     return composer.compose(letter, id_=uuid.UUID(int=1), happened_at=NOW, sent_at=NOW)
 

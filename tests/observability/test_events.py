@@ -98,7 +98,7 @@ async def test_asvs_16_3_2_refusal_is_an_event(
     anonymous, forbidden = events()
     assert (anonymous["level"], anonymous["code"]) == ("warning", "not_authenticated")
     assert "user_id" not in anonymous
-    assert (forbidden["level"], forbidden["code"]) == ("warning", "superuser_required")
+    assert (forbidden["level"], forbidden["code"]) == ("warning", "permission_required")
     assert forbidden["user_id"] == str(user.id)
     assert forbidden["operation"] == "users-delete_user"
 

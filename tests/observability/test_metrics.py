@@ -20,7 +20,7 @@ from app.mail.backlog import count_due_mails, get_age_of_oldest_mail
 from app.mail.service import enqueue
 from app.observability.metrics import RequestMetrics, sampling
 from tests.problems import read_problem
-from tests.servers import find_free_port, running_app
+from tests.servers import ROOT, find_free_port, running_app
 
 MISS = 'code="not_found",method="GET",operation="unmatched",status="404"'
 
@@ -45,6 +45,14 @@ def test_request_metrics_keep_no_invented_method() -> None:
     for number in range(3):
         RequestMetrics().observe("test", f"METHOD{number}", 405, "", 0.1)
     assert count(operation="test", method="other", status="405", code="") == 3
+
+
+def test_alerts_are_about_metrics_that_there_are() -> None:
+    alerts = (ROOT / "containers" / "prometheus" / "alerts.yml").read_text()
+    used = {*re.findall(r"\b(?:http|outbox|password|database)_\w+", alerts)}
+    names = (metric.name for metric in REGISTRY.collect())
+    assert used
+    assert used <= {f"{name}{suffix}" for name in names for suffix in ("", "_total", "_bucket")}
 
 
 async def test_sampling_survives_what_fails() -> None:

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.ec import (
     EllipticCurvePrivateKey,
     generate_private_key,
 )
-from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.hashes import SHA256, HashAlgorithm
 from webauthn.helpers import encode_cbor
 
 PRESENT, VERIFIED, ELIGIBLE, BACKED_UP, ATTESTED = 1, 4, 8, 16, 64
@@ -41,6 +41,7 @@ class Authenticator:
     credential_id: bytes = field(default_factory=lambda: token_bytes(32))
     key: EllipticCurvePrivateKey = field(default_factory=lambda: generate_private_key(SECP256R1()))
     user_handle: bytes = b""
+    digest: HashAlgorithm = field(default_factory=SHA256)
 
     def create(self, options: Mapping[str, Any]) -> dict[str, Any]:
         """Make a passkey for the user that the options name."""
@@ -65,7 +66,7 @@ class Authenticator:
         self.sign_count += bool(self.sign_count)
         data = self._authenticator_data(self.flags)
         client_data = self._client_data("webauthn.get", options["challenge"])
-        signature = self.key.sign(data + sha256(client_data).digest(), ECDSA(SHA256()))
+        signature = self.key.sign(data + sha256(client_data).digest(), ECDSA(self.digest))
         return self._credential(
             clientDataJSON=encode(client_data),
             authenticatorData=encode(data),

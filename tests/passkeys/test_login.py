@@ -3,9 +3,10 @@
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.hashes import SHA384
 from fastapi import FastAPI
 from httpx2 import AsyncClient
-from sqlalchemy import func
+from sqlalchemy import Interval, cast, func
 from sqlmodel import select, update
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -65,6 +66,7 @@ WRONG: dict[str, dict[str, Any]] = {
     "origin": {"origin": "https://evil.example"},
     "relying party": {"rp_id": "evil.example"},
     "key": {"key": Authenticator().key},
+    "algorithm": {"digest": SHA384()},
     "unknown passkey": {"credential_id": b"x"},
     "user": {"user_handle": bytes(16)},
     "no user": {"user_handle": b""},
@@ -153,6 +155,18 @@ async def test_account_that_is_not_active_is_refused(
     await session.exec(update(User).values(is_active=False))
     await session.commit()
     read_problem(await log_in(client, holder), 401, "passkey_refused")
+
+
+async def test_passkey_takes_a_deletion_back(
+    client: AsyncClient, session: AsyncSession, user: User
+) -> None:
+    holder, _ = await add_passkey(session, user)
+    tomorrow = func.now() + cast("1 day", Interval)
+    await session.exec(update(User).values(is_active=False, deletion_due_at=tomorrow))
+    await session.commit()
+    assert (await log_in(client, holder)).status_code == 200
+    await session.refresh(user)
+    assert user.is_active
 
 
 async def test_garbage_signs_nobody_in(

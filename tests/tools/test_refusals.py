@@ -15,8 +15,12 @@ TITLE = "title:str owner:user"
 
 
 @pytest.fixture(scope="module")
-def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return copy_repository(tmp_path_factory.mktemp("copy"))
+def copy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A copy of the project, which must be as it was when all tests are done."""
+    copy = copy_repository(tmp_path_factory.mktemp("copy"))
+    before = read_files(copy)
+    yield copy
+    assert read_files(copy) == before
 
 
 def read_files(folder: Path) -> dict[Path, bytes]:
@@ -91,14 +95,12 @@ def read_files(folder: Path) -> dict[Path, bytes]:
 def test_what_cannot_be_written_is_said_in_a_line(
     copy: Path, name: str, fields: str, message: str
 ) -> None:
-    before = read_files(copy)
     with pytest.raises(SystemExit) as exit_:
         main(name, fields, root=copy)
     said = str(exit_.value.code)
     assert said.startswith("make domain: ")
     assert message in said
     assert "\n" not in said
-    assert read_files(copy) == before
 
 
 def test_domain_that_was_written_is_not_written_again(copy: Path) -> None:
@@ -112,10 +114,8 @@ def test_file_without_its_place_is_named(copy: Path) -> None:
     main_py = copy / "app" / "main.py"
     text = main_py.read_text()
     main_py.write_text(text.replace("for router in", "for each in"))
-    before = read_files(copy)
     with pytest.raises(SystemExit, match=r"app/main.py has no `for router in \(...\)` any more"):
         main("project", TITLE, root=copy)
-    assert read_files(copy) == before
     main_py.write_text(text)
 
 

@@ -285,7 +285,7 @@ async def test_update_user_demotes_at_once(
     await sign_in(client, session, demoted)
     assert (await client.get(USERS)).status_code == 200
     await superuser_client.patch(f"{USERS}/{demoted.id}", json={"is_superuser": False})
-    read_problem(await client.get(USERS), 403, "superuser_required")
+    read_problem(await client.get(USERS), 403, "permission_required")
 
 
 async def test_update_user_signs_a_deactivated_one_out_for_good(

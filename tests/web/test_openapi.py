@@ -69,7 +69,7 @@ def test_operation_documents_its_errors_as_problems(operation: dict[str, Any]) -
         ("POST /api/v1/auth/signup", {"email_taken"}),
         ("POST /api/v1/auth/login", {"invalid_credentials", "unavailable", "outcome_unknown"}),
         ("POST /api/v1/items", {"item_id_taken", "outcome_unknown"}),
-        ("GET /api/v1/users/{user_id}", {"user_not_found", "superuser_required", "invalid_token"}),
+        ("GET /api/v1/users/{user_id}", {"user_not_found", "permission_required", "invalid_token"}),
         ("DELETE /api/v1/users/me", {"recent_login_required", "last_superuser"}),
         ("PUT /api/v1/users/me/password", {"incorrect_password", "recent_login_required"}),
         ("GET /readyz", {"wrong_revision", "unavailable"}),

@@ -34,10 +34,10 @@ API = "/api/v1"
 VALID_MAY_BE_REFUSED = {
     "POST /api/v1/auth/email-verification": "a mailbox has a limit",
 }
-# No schema tells which cursors, codes, tokens and passwords there are, nor which domains are
-# reserved.
+# No schema tells which cursors, codes, permissions, tokens and passwords there are, nor which
+# domains are reserved.
 UNTELLABLE = re.compile(
-    r"'(cursor|code|credential|\w*token|\w*password|\w*email)': \{|'name': 'cursor'"
+    r"'(cursor|code|credential|permissions|\w*token|\w*password|\w*email)': \{|'name': 'cursor'"
 )
 
 

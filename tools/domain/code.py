@@ -3,8 +3,9 @@
 import re
 from typing import Any
 
+from tools.domain.defaults import LARGEST
 from tools.domain.fields import Field
-from tools.domain.kinds import LARGEST, to_member
+from tools.domain.parameters import to_member
 
 _LONGEST_VALUE = 20  # letters
 

@@ -9,7 +9,8 @@ from typing import Any
 
 from sqlmodel import SQLModel
 
-from tools.domain.kinds import TYPE_NAMES, TYPES, Default, Kind, make_kind
+from tools.domain.kind import Default, Kind
+from tools.domain.kinds import TYPE_NAMES, TYPES, make_kind
 from tools.domain.references import Target
 from tools.domain.words import LONGEST_IDENTIFIER, Noun, UsageError, to_class_name
 

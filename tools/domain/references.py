@@ -11,7 +11,8 @@ from sqlalchemy import Table
 from sqlmodel import SQLModel
 
 from app.database.tables import load_models
-from tools.domain.kinds import Kind, make_kind
+from tools.domain.kind import Kind
+from tools.domain.kinds import make_kind
 from tools.domain.words import Noun
 
 

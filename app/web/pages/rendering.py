@@ -9,7 +9,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.responses import HTMLResponse
 
-_TEMPLATES = Path(__file__).parent / "templates"
+TEMPLATES = Path(__file__).parent / "templates"
 _APP = Path(__file__).parents[2]  # whose features bring templates of their own
 
 
@@ -18,13 +18,19 @@ class Pages:
 
     def __init__(self, **values: object) -> None:
         self._environment = Environment(
-            loader=FileSystemLoader([_TEMPLATES, *sorted(_APP.glob("*/templates"))]),
+            loader=FileSystemLoader([TEMPLATES, *sorted(_APP.glob("*/templates"))]),
             autoescape=True,
             undefined=StrictUndefined,
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        self._environment.globals |= values | {"problem": None, "errors": {}, "typed": {}}
+        nothing: dict[str, object] = {
+            "problem": None,
+            "errors": {},
+            "typed": {},
+            "signed_in_as": None,
+        }
+        self._environment.globals |= nothing | values
         self._headers = {
             "Cache-Control": "no-store",
             "Content-Security-Policy": self._make_policy(),

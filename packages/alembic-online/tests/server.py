@@ -21,19 +21,44 @@ _OPTIONS = (
 @contextmanager
 def running_server() -> Iterator[str]:
     """Start a server on new data and yield its URL."""
+    with _folder() as folder:
+        _run("initdb", *_INITDB, "-D", folder / "data")
+        with _running(folder):
+            yield url_of(folder)
+
+
+@contextmanager
+def running_pair() -> Iterator[tuple[str, str]]:
+    """Start a server and a standby that follows it; yield the URLs of both."""
+    with running_server() as primary, _folder() as folder:
+        _run("pg_basebackup", "-c", "fast", "-R", "-d", primary, "-D", folder / "data")
+        with _running(folder):
+            yield primary, url_of(folder)
+
+
+def url_of(folder: Path) -> str:
+    return f"postgresql://postgres@/postgres?host={folder}"
+
+
+@contextmanager
+def _folder() -> Iterator[Path]:
     folder = Path(tempfile.mkdtemp(prefix="postgres-"))
     try:
         if os.geteuid() == 0:
             os.chown(folder, pwd.getpwnam("nobody").pw_uid, -1)
-        _run("initdb", *_INITDB, "-D", folder)
-        options = f"{_OPTIONS} -k{folder}"
-        _run("pg_ctl", "start", "-w", "-D", folder, "-l", folder / "log", "-o", options)
-        try:
-            yield f"postgresql://postgres@/postgres?host={folder}"
-        finally:
-            _run("pg_ctl", "stop", "-w", "-m", "immediate", "-D", folder)
+        yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _running(folder: Path) -> Iterator[None]:
+    options, data = f"{_OPTIONS} -k{folder}", folder / "data"
+    _run("pg_ctl", "start", "-w", "-D", data, "-l", folder / "log", "-o", options)
+    try:
+        yield
+    finally:
+        _run("pg_ctl", "stop", "-w", "-m", "immediate", "-D", data)
 
 
 def _run(program: str, *arguments: str | Path) -> None:

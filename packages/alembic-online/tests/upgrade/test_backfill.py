@@ -11,8 +11,9 @@ from alembic.util import CommandError
 
 from alembic_online import find_unfinished
 from alembic_online.upgrade.backfill import BackfillOp
-from project import Project
-from upgrade.conftest import ENV
+from project import DRIVER, Project
+from server import running_pair
+from upgrade.conftest import ENV, TABLES
 from upgrade.processes import psql, run_killed, start_alembic
 from upgrade.test_run import log_of, transaction, wait_until
 
@@ -152,6 +153,43 @@ def test_transaction_that_stays_open_is_waited_for(project: Project) -> None:
         process.join()
     assert process.exitcode == 0
     assert project.scalar(WRONG) == 0
+
+
+def test_replica_that_stands_still_is_waited_for(tmp_path: Path) -> None:
+    with running_pair() as (primary, replica):
+        project = Project(tmp_path, sa.make_url(primary).set(drivername=DRIVER), env=ENV)
+        project.write_revision(TABLES)
+        project.upgrade()
+        project.write_revision(f"{ADD}\n{FILL.replace('pause=0', 'max_lag=0.2')}")
+        standby = sa.create_engine(replica.replace("postgresql:", f"{DRIVER}:"))
+        with standby.connect() as connection:
+            connection.execute(sa.text("SELECT pg_wal_replay_pause()"))
+            process = start_alembic(project.ini, "upgrade", "head", output=log_of(project))
+            wait_until(lambda: "waiting, a replica is 0." in said(project))
+            assert project.scalar("SELECT count(*) FROM account WHERE size IS NULL") > 0
+            connection.execute(sa.text("SELECT pg_wal_replay_resume()"))
+            process.join()
+        standby.dispose()
+        assert process.exitcode == 0, said(project)
+        assert project.scalar(WRONG) == 0
+
+
+@pytest.mark.parametrize("kind", ["online", "procedure"])
+def test_rows_of_all_partitions_are_filled(project: Project, kind: str) -> None:
+    project.execute(
+        "CREATE TABLE visit (id int, day int, size int, PRIMARY KEY (day, id)) PARTITION BY"
+        " LIST (day); CREATE TABLE visit_1 PARTITION OF visit FOR VALUES IN (1, 3);"
+        " CREATE TABLE visit_2 PARTITION OF visit DEFAULT;"
+        " INSERT INTO visit SELECT i, i % 5 FROM generate_series(1, 1000) AS i"
+    )
+    project.write_revision(
+        'op.backfill("visit", {"size": sa.text("coalesce(size, 0) + id")}, batch=70, pause=0)'
+    )
+    if kind == "online":
+        project.upgrade()
+    else:
+        assert psql(project, project.alembic("upgrade", "hand0000:head", "--sql")) == ""
+    assert project.scalar("SELECT count(*) FROM visit WHERE size = id") == 1000
 
 
 # --- what is refused before anything is touched

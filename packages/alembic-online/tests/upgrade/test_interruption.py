@@ -173,11 +173,18 @@ REVISIONS = {
     "rename": RENAME_ENUM_INDEX,
 }
 BRIDGES = {"expand": EXPAND, "contract": CONTRACT}
-BOTH = REVISIONS | BRIDGES
-each_revision = pytest.mark.parametrize("revision", REVISIONS.values(), ids=REVISIONS)
-BACK = REVISIONS | {"contract": CONTRACT}
-each_downgrade = pytest.mark.parametrize("revision", BACK.values(), ids=BACK)
-each_upgrade = pytest.mark.parametrize("revision", BOTH.values(), ids=BOTH)
+
+
+def each_of(revisions: dict[str, Revision]) -> pytest.MarkDecorator:
+    """Take the first of them in each run of the tests, and the others in long ones."""
+    (name, first), *others = revisions.items()
+    return pytest.mark.parametrize(
+        "revision",
+        [
+            pytest.param(first, id=name),
+            *(pytest.param(other, id=name, marks=pytest.mark.long) for name, other in others),
+        ],
+    )
 
 
 def contents(project: Project) -> list[object]:
@@ -203,7 +210,7 @@ def begin(project: Project, revision: Revision) -> tuple[str, list[object]]:
     return start, before
 
 
-@each_upgrade
+@each_of(REVISIONS | BRIDGES)
 def test_upgrade_killed_before_each_statement_is_finished_by_the_next(
     project: Project, revision: Revision
 ) -> None:
@@ -224,7 +231,7 @@ def test_upgrade_killed_before_each_statement_is_finished_by_the_next(
     assert statement > 4
 
 
-@each_revision
+@each_of(REVISIONS)
 def test_downgrade_finishes_an_upgrade_killed_before_any_statement(
     project: Project, revision: Revision
 ) -> None:
@@ -239,7 +246,7 @@ def test_downgrade_finishes_an_upgrade_killed_before_any_statement(
     assert statement > 4
 
 
-@each_downgrade
+@each_of(REVISIONS | {"contract": CONTRACT})
 def test_downgrade_killed_before_each_statement_is_finished_by_the_next(
     project: Project, revision: Revision
 ) -> None:

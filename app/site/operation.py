@@ -1,0 +1,57 @@
+"""Administrators' pages of how the service does: mail that is not sent, and its state."""
+
+import uuid
+
+from fastapi import Request, Response
+from sqlmodel import func, select
+
+from app.auth.dependencies import HasherDep, get_superuser
+from app.mail import waiting
+from app.site.dependencies import UserVisit, visit_as_user
+from app.site.routing import go, new_router
+from app.users import service as users
+from app.web.health import read_revisions
+from app.web.session import DatabaseDep, SessionDep
+
+router = new_router(visit_as_user, get_superuser)
+MAIL = "/admin/mail"
+_VERSION = select(func.current_setting("server_version"))
+
+
+@router.get(MAIL)
+async def list_mail(session: SessionDep, visit: UserVisit) -> Response:
+    """Show mail that waits, and mail that was given up."""
+    given_up = await waiting.list_waiting(session, given_up=True)
+    mails = await waiting.list_waiting(session, given_up=False)
+    named = {each.payload["user_id"] for each in (*mails, *given_up) if "user_id" in each.payload}
+    found = await users.find_emails(session, {uuid.UUID(each) for each in named})
+    emails = {str(user_id): email for user_id, email in found.items()}
+    return visit.show("admin/mail.html", mails=mails, given_up=given_up, emails=emails)
+
+
+@router.post(f"{MAIL}/{{mail_id}}/retry")
+async def retry_mail(session: SessionDep, mail_id: uuid.UUID) -> Response:
+    """Have a mail tried again at once."""
+    await waiting.retry_mail(session, mail_id)
+    return go(MAIL, "retried")
+
+
+@router.get("/admin/service")
+async def show_service(
+    request: Request,
+    session: SessionDep,
+    database: DatabaseDep,
+    hasher: HasherDep,
+    visit: UserVisit,
+) -> Response:
+    """Show what this process and the database are at."""
+    return visit.show(
+        "admin/service.html",
+        release=sorted(request.app.state.revisions.newest),
+        revisions=sorted(await read_revisions(session)),
+        postgresql=(await session.exec(_VERSION)).one(),
+        connections=database.connections_in_use,
+        pool_size=request.app.state.settings.database_pool_size,
+        hashing=hasher.queue_length,
+        mail=await waiting.describe_backlog(session),
+    )

@@ -1,0 +1,22 @@
+"""All pages of this folder, in the order in which their routes are tried."""
+
+from typing import Final
+
+from app.site.account import router as account
+from app.site.admin_events import router as admin_events
+from app.site.devices import router as devices
+from app.site.events import router as events
+from app.site.operation import router as operation
+from app.site.passkeys import router as passkeys
+from app.site.public import router as public
+from app.site.second_factors import router as second_factors
+from app.site.user_changes import router as user_changes
+from app.site.users import router as users
+
+ROUTERS: Final = (
+    *(public, account, second_factors, devices),
+    passkeys,
+    events,
+    *(users, user_changes, operation),
+    admin_events,
+)
