@@ -2,7 +2,7 @@
 --
 -- Run it once as the owner of the tables, after the first migration and in this order; the first
 -- statement alone, which locks the table while it builds the index anew. Models and revisions stay
--- as they are, and so does `alembic check`.
+-- as they are; `alembic check` tells of the other primary key of item, which is meant so.
 --
 -- What you add for each user gets the same: a primary key that begins with its owner, and a line
 -- like the last one, with `colocate_with => 'item'`. Everything else stays where the migrations run.

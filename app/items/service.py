@@ -3,6 +3,7 @@
 import uuid
 from typing import Final
 
+from sqlalchemy import delete
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm.exc import StaleDataError
 from sqlmodel import col, func, select
@@ -91,6 +92,7 @@ async def update_item(
 
 async def delete_item(session: AsyncSession, user: User, item_id: uuid.UUID) -> None:
     """Delete the item, or raise `ItemNotFound`, as the second of two who delete it does."""
-    item = await session.get(Item, item_id, with_for_update=True)
-    await session.delete(await _require(session, user, WRITE_ALL, item))
-    await session.flush()
+    item = await _require(session, user, WRITE_ALL, await session.get(Item, item_id))
+    mine = delete(Item).where(col(Item.id) == item.id, col(Item.owner_id) == item.owner_id)
+    if (await session.exec(mine)).rowcount == 0:
+        raise ItemNotFound
