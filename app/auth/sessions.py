@@ -103,7 +103,9 @@ async def start_session_unless(
         "is_strong": literal(is_strong),
         **{name: literal(value, String) for name, value in client._asdict().items()},
     }
-    row = select(*values.values()).where(User.id == user_id, not_(is_closed))
+    # In a CTE: Citus refuses RETURNING of an INSERT that reads a table by itself.
+    allowed = select(User.id).where(User.id == user_id, not_(is_closed)).cte("allowed")
+    row = select(*values.values()).select_from(allowed)
     new = insert(LoginSession).from_select([*values], row)
     started = await session.exec(new.returning(col(LoginSession.id), col(LoginSession.expires_at)))
     if (found := started.one_or_none()) is None:
