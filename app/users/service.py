@@ -91,8 +91,8 @@ async def list_users(session: AsyncSession, query: UserQuery) -> Page[User]:
     if query.search is None:
         return await get_page(session, matching, query)
     email = find_canonical_email(query.search)
-    if email and (user := await find_user_by_email(session, email)):
-        return Page(list(await session.exec(matching.where(col(User.id) == user.id))))
+    if email and (known := list(await session.exec(matching.where(col(User.email) == email)))):
+        return Page(known)
     found = find_words(User, SEARCHED, query.search, *states)
     return await get_page(session, matching, query, found=found)
 
