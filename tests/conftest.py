@@ -40,6 +40,8 @@ _SERVER_URL = "TEST_SERVER_URL"
 
 def pytest_configure(config: pytest.Config) -> None:
     """Start one server for all xdist workers, unless DATABASE_URL names one."""
+    # A shell lets what runs in its background ignore Ctrl-C, and so would what the tests start.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     given = os.environ.pop("DATABASE_URL", None)
     if hasattr(config, "workerinput") or _SERVER_URL in os.environ:
         return

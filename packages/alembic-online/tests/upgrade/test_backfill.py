@@ -40,6 +40,9 @@ op.backfill('a "% :b', {"C%": sa.text("old || '\\:x%' || :y").bindparams(y=":z%'
 WRONG_HOSTILE = r"""
     SELECT count(*) FROM "a ""% \:b" WHERE "C%" IS DISTINCT FROM old || '\:x%\:z%''' """
 WRONG = "SELECT count(*) FROM account WHERE size IS NULL OR size <> length(email)"
+OPEN_FOR_LONG = """SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
+                   AND state = 'idle in transaction'
+                   AND clock_timestamp() - xact_start > interval '0.2 s'"""
 CALLERS = """
 with create_engine(url).begin() as connection:
     run(context, connection,"""
@@ -145,6 +148,7 @@ def test_transaction_that_stays_open_is_waited_for(project: Project) -> None:
     project.upgrade()
     project.write_revision(FILL.replace("pause=0", "max_transaction=0.2"))
     with transaction(project, "UPDATE pet SET age = 1 WHERE id = 1") as other:
+        wait_until(lambda: project.scalar(OPEN_FOR_LONG))
         process = start_alembic(project.ini, "upgrade", "head", output=log_of(project))
         wait_until(lambda: "transactions are open for more than 0.2 s" in said(project))
         assert "UPDATE pet SET age = 1" in said(project)
