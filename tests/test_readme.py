@@ -81,6 +81,7 @@ def add_many_to_many(copy: Path, environment: dict[str, str]) -> None:
     )
     commands = (
         "$ touch app/groups/__init__.py\n"
+        "$ alembic upgrade head >/dev/null 2>&1\n"
         "$ alembic revision --autogenerate -m 'Add groups' >/dev/null 2>&1\n"
         "$ alembic upgrade head 2>&1 | grep Running | wc -l\n1\n"
     )

@@ -5,8 +5,10 @@ from pathlib import Path
 from tests.template.projects import Project
 
 _FIELD = """\
-    hashed_password: str
     nickname: str | None = Field(default=None, max_length=20)
+"""
+_BEFORE = """\
+    hashed_password: str = Field(sa_column_kwargs={"info": {NEVER_SHOWN: True}})
 """
 _REVISION = '''"""Add a column of the template
 
@@ -37,7 +39,7 @@ def downgrade() -> None:
 def improve(newer: Project) -> None:
     """Commit changes that a project may take as they are."""
     newer.replace("app/greeting.py", '"""', '"""Newer. ')
-    newer.replace("app/users/models.py", "    hashed_password: str\n", _FIELD)
+    newer.replace("app/users/models.py", _BEFORE, _BEFORE + _FIELD)
     newer.replace("app/items/service.py", '"""', '"""Newer. ')
     newer.replace("docs/accounts.md", "# Accounts\n", "# Accounts\n\nNewer.\n")
     column = "        varchar hashed_password\n"
