@@ -91,8 +91,13 @@ class Workshop:
 
     def _check(self, project: Project, given: dict[str, str]) -> None:
         if self.is_quick:
-            for command in ("ruff format --check", "ruff check", "mypy", "pytest --collect-only"):
-                project.run(*f".venv/bin/{command} --quiet".split(), **given)
+            for command in (
+                "ruff format --check",
+                "ruff check",
+                "mypy",
+                "pytest -q --collect-only",
+            ):
+                project.run(*f".venv/bin/{command}".split(), **given)
         else:
             project.run("make", "check", **given)
         if left := project.git("status", "--porcelain"):
