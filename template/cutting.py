@@ -32,6 +32,8 @@ def apply_cut(folder: Path, cut: Cut) -> None:
     before, _, after = text.partition(cut.text)
     if cut.until:
         _, mark, rest = after.partition(cut.until)
+        if not mark and cut.until.strip():  # a blank line may be the end of the file
+            raise TemplateError(f"{cut.file} has no {cut.until.strip()} behind {cut.text.strip()}")
         after = mark + rest or "\n"
     path.write_text(before + cut.put + after, "utf-8")
 

@@ -18,7 +18,7 @@ class Cut:
     text: str
     put: str = ""
     until: str = ""
-    """Where given, all goes from the text to this, which stays, or to the end of the file."""
+    """Where given, all goes from the text to this, which stays, or, of blank lines, to the end."""
     unless: str = ""
     """A feature that cuts the same text itself when it is left out as well."""
 

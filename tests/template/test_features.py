@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from template.cutting import take_out
+from template.cutting import apply_cut, take_out
 from template.errors import TemplateError
 from template.features import (
+    Cut,
     choose_features,
     list_names,
     read_feature,
@@ -59,3 +60,13 @@ def test_cut_that_is_not_there_once_is_refused(tmp_path: Path) -> None:
         (tmp_path / "main.py").write_text(text)
         with pytest.raises(TemplateError, match=f"main.py has this {found} times, not once"):
             take_out(tmp_path, [read_feature(page)])
+
+
+def test_end_of_a_cut_that_has_moved_is_named_and_takes_nothing(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("one\ntwo\nthree\n")
+    with pytest.raises(TemplateError, match=r"page.md has no four behind two"):
+        apply_cut(tmp_path, Cut("page.md", "two\n", until="four\n"))
+    assert page.read_text() == "one\ntwo\nthree\n"
+    apply_cut(tmp_path, Cut("page.md", "two\n", until="\n\n"))
+    assert page.read_text() == "one\n\n"
