@@ -173,7 +173,9 @@ def test_replica_that_stands_still_is_waited_for(tmp_path: Path) -> None:
         project.write_revision(TABLES)
         project.upgrade()
         project.write_revision(f"{ADD}\n{FILL.replace('pause=0', 'max_lag=0.2')}")
-        standby = sa.create_engine(replica.replace("postgresql:", f"{DRIVER}:"))
+        url = replica.replace("postgresql:", f"{DRIVER}:")
+        # A transaction that stays open would keep the replica from replaying what it could see.
+        standby = sa.create_engine(url, isolation_level="AUTOCOMMIT")
         with standby.connect() as connection:
             connection.execute(sa.text("SELECT pg_wal_replay_pause()"))
             wait_until(lambda: seconds_behind(project) > 0.2)
