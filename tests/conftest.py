@@ -6,6 +6,7 @@ import signal
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, ExitStack, nullcontext
+from inspect import signature
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -21,12 +22,14 @@ from pydantic import SecretStr
 from sqlalchemy import URL, NullPool, make_url, text
 from sqlalchemy.ext.asyncio import AsyncConnection, async_sessionmaker, create_async_engine
 from sqlmodel.ext.asyncio.session import AsyncSession
+from starlette.datastructures import State
 
 from app.auth.rate_limit import RateLimits
 from app.database.embedded import running_server
 from app.database.transactions import Database
 from app.database.url import libpq_uri
 from app.main import create_app
+from app.observability.logging import configure_logging
 from app.settings import Settings
 from app.users.models import User
 from app.web.health import Revisions
@@ -181,10 +184,34 @@ async def session(database: Database) -> AsyncIterator[AsyncSession]:
         yield session
 
 
+@pytest.fixture(scope="session")
+def shared_apps() -> dict[bool, tuple[FastAPI, dict[str, Any]]]:
+    """The service without and with `tests.marbles`, and the state that each began with."""
+    apps = {marbled: create_app(Settings(_env_file=None)) for marbled in (False, True)}
+    apps[True].include_router(marbles.router)
+    return {
+        marbled: (app, {name: app.state[name] for name in app.state})
+        for marbled, app in apps.items()
+    }
+
+
 @pytest.fixture
-def app(database: Database) -> FastAPI:
-    """The service on the test's own transaction, with a hasher that is fast rather than safe."""
-    app = create_app(Settings(_env_file=None))
+def app(
+    request: pytest.FixtureRequest,
+    database: Database,
+    shared_apps: dict[bool, tuple[FastAPI, dict[str, Any]]],
+) -> FastAPI:
+    """The service on the test's own transaction, with a hasher that is fast rather than safe.
+
+    A test that names it may change it, and is given one of its own. The others share: FastAPI works
+    out its routes at the first request, which takes longer than most tests.
+    """
+    if "app" in signature(request.function).parameters:
+        app = create_app(Settings(_env_file=None))
+    else:
+        app, state = shared_apps["_marbles" in request.fixturenames]
+        app.state = State({**state})
+        configure_logging(as_json=False, level="info")
     app.state.database = database
     app.state.limits = RateLimits(database)
     app.state.hasher = HASHER
@@ -193,9 +220,10 @@ def app(database: Database) -> FastAPI:
 
 
 @pytest.fixture
-def _marbles(app: FastAPI) -> None:
+def _marbles(request: pytest.FixtureRequest, app: FastAPI) -> None:
     """Give the service the routes of `tests.marbles`."""
-    app.include_router(marbles.router)
+    if "app" in signature(request.function).parameters:
+        app.include_router(marbles.router)
 
 
 @pytest.fixture
