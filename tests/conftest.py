@@ -20,7 +20,12 @@ from httpx2 import ASGITransport, AsyncClient
 from psycopg import sql
 from pydantic import SecretStr
 from sqlalchemy import URL, NullPool, make_url, text
-from sqlalchemy.ext.asyncio import AsyncConnection, async_sessionmaker, create_async_engine
+from sqlalchemy.ext.asyncio import (
+    AsyncConnection,
+    AsyncEngine,
+    async_sessionmaker,
+    create_async_engine,
+)
 from sqlmodel.ext.asyncio.session import AsyncSession
 from starlette.datastructures import State
 
@@ -168,10 +173,15 @@ class OneConnection(Database):
         return 1
 
 
+@pytest.fixture(scope="session")
+def engine(migrated_database: URL) -> AsyncEngine:
+    """One engine, which compiles each statement once; each test has a connection of its own."""
+    return create_async_engine(migrated_database, poolclass=NullPool)
+
+
 @pytest.fixture
-async def database(migrated_database: URL) -> AsyncIterator[Database]:
+async def database(engine: AsyncEngine) -> AsyncIterator[Database]:
     """A database on which no change outlives the test."""
-    engine = create_async_engine(migrated_database, poolclass=NullPool)
     async with engine.connect() as connection, connection.begin() as transaction:
         yield OneConnection(connection)
         await transaction.rollback()
