@@ -27,7 +27,7 @@ KNOWN = {
     "passkeys": {"auth", "mail", "second_factors", "users"},
 }  # any other: `users`
 LAYERS = ("router", "dependencies", "service", "schemas", "models")
-WIRING = {"main", "parts", "cli", "commands", "opening"}
+WIRING = {"main", "parts", "cli/main", "cli/commands", "cli/opening"}
 ROUTERS = ("router", "pages", "authorization")
 WEB_FRAMEWORKS = {"fastapi", "starlette", "uvicorn"}
 FREE_OF_THE_WEB = (
