@@ -296,6 +296,10 @@ def test_documentation_needs_no_other_host(open_page: Callable[..., Page]) -> No
     page.on("request", lambda request: addresses.append(request.url))
     page.goto("/docs")
     expect(page.get_by_text("/api/v1/users/me/password")).to_be_visible()
+    page.get_by_text("/readyz").first.click()
+    press(page, "Try it out")
+    press(page, "Execute")
+    expect(page.get_by_text("Response headers").first).to_be_visible()
     take_picture(page, "docs")
     hosts = {urlsplit(address).hostname for address in addresses}
     assert hosts - {None} == {"localhost"}
