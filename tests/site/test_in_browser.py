@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, ConsoleMessage, Page, expect
+from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, expect
 from pyotp import TOTP
 from sqlalchemy import URL
 
@@ -301,6 +301,60 @@ def test_everything_works_without_javascript(open_page: Callable[..., Page]) -> 
     expect(page.get_by_role("main")).to_contain_text("Noa")
 
 
+def test_administration_works_without_javascript(
+    site: Site, open_page: Callable[..., Page]
+) -> None:
+    page = open_page("/admin/users", java_script_enabled=False, viewport=NARROW)
+    sign_in(page, demo.ADMINISTRATOR, site.password)
+    page.get_by_label("Name or address").fill("wolfe")
+    page.get_by_label("Show").select_option("Not confirmed")
+    press(page, "Search")
+    page.get_by_role("link", name=re.compile("wolfe-")).click()
+    page.get_by_role("link", name="Deactivate").click()
+    press(page, "Deactivate")
+    expect(page.get_by_role("status")).to_contain_text("The account is deactivated")
+    page.get_by_role("link", name="Activate").click()
+    press(page, "Activate")
+    expect(page.get_by_role("status")).to_have_text("The account is active again.")
+    page.get_by_role("link", name="Mail", exact=True).click()
+    press(page, "Try now: password reset")
+    expect(page.get_by_role("status")).to_have_text("The mail is tried again at once.")
+
+
+def tab_to(page: Page, wanted: Locator) -> None:
+    """Press Tab until something has the focus, and see that it shows."""
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        if wanted.evaluate("each => each === document.activeElement"):
+            break
+    expect(wanted).to_be_focused()
+    outline = wanted.evaluate("each => getComputedStyle(each).outlineStyle")
+    assert outline == "solid"
+
+
+def test_administrator_looks_after_a_user_by_keyboard_alone(
+    site: Site, open_page: Callable[..., Page]
+) -> None:
+    page = open_page("/admin/users")
+    page.keyboard.type(demo.ADMINISTRATOR)
+    page.keyboard.press("Tab")
+    page.keyboard.type(site.password)
+    page.keyboard.press("Enter")
+    tab_to(page, page.get_by_label("Name or address"))
+    page.keyboard.type("bobby")
+    page.keyboard.press("Enter")
+    tab_to(page, page.get_by_role("link", name=re.compile("bobby-")))
+    page.keyboard.press("Enter")
+    tab_to(page, page.get_by_role("link", name="Activate"))
+    page.keyboard.press("Enter")
+    tab_to(page, page.get_by_role("button", name="Activate"))
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("status")).to_have_text("The account is active again.")
+    tab_to(page, page.get_by_role("button", name="Sign out"))
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", level=1)).to_have_text(NAME)
+
+
 def test_account_is_changed_by_keyboard_alone(open_page: Callable[..., Page]) -> None:
     page = open_page("/sign-up")
     for text in ("kay@example.com", "Kay"):
@@ -313,14 +367,23 @@ def test_account_is_changed_by_keyboard_alone(open_page: Callable[..., Page]) ->
     skip = page.get_by_role("link", name="Skip to the content")
     expect(skip).to_be_focused()
     page.keyboard.press("Enter")
-    change = page.get_by_role("link", name="Change the name")
-    for _ in range(12):
-        if change.evaluate("each => each === document.activeElement"):
-            break
-        page.keyboard.press("Tab")
-    expect(change).to_be_focused()
+    tab_to(page, page.get_by_role("link", name="Change the name"))
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", level=1)).to_have_text("Your name")
+    tab_to(page, page.get_by_label("Name"))
+    page.keyboard.type(" the keyboarder")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("status")).to_have_text("Your name is saved.")
+    tab_to(page, page.get_by_role("button", name="Sign out"))
+    page.keyboard.press("Enter")
+    tab_to(page, page.get_by_role("main").get_by_role("link", name="Sign in"))
+    page.keyboard.press("Enter")
+    expect(page.get_by_label("E-mail address")).to_be_focused()
+    page.keyboard.type("kay@example.com")
+    page.keyboard.press("Tab")
+    page.keyboard.type(PASSWORD)
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Your account")
 
 
 def test_asvs_3_5_2_form_of_another_site_signs_nobody_out(
