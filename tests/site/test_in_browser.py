@@ -295,6 +295,7 @@ def test_everything_works_without_javascript(open_page: Callable[..., Page]) -> 
     press(page, "Save")
     sign_in(page, "noa@example.com", PASSWORD)
     expect(page.get_by_role("heading", level=1)).to_have_text("Welcome back")
+    expect(page.get_by_role("button", name="Sign out")).to_be_visible()
     take_picture(page, "welcome-back")
     press(page, "Go on")
     expect(page.get_by_role("status")).to_have_text("Your name is saved.")
