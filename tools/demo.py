@@ -52,7 +52,9 @@ def main() -> None:
         with _serving(host, port) as service:
             address = f"http://{host}:{port}"
             password = fill(address, libpq_uri(url))
-            print(f"Sign in on {address}/sign-in as {ADMINISTRATOR} with {password}")
+            print(
+                f"\nSign in on {address}/sign-in as {ADMINISTRATOR} with {password}\n", flush=True
+            )
             webbrowser.open(f"{address}/sign-in")
             service.wait()
 
