@@ -13,10 +13,10 @@ from app.second_factors import service as second_factors
 from app.second_factors.dependencies import SecondFactorsDep
 from app.site.dependencies import LATELY, CookieDep, UserVisit
 from app.site.forms import DeletionForm, NameForm
+from app.site.rights import PLACES, find_rights
 from app.site.routing import go, new_router
 from app.users import service as users
 from app.users.dependencies import DeletionGraceDep
-from app.users.permissions import may
 from app.users.schemas import UserUpdateMe
 from app.web.errors import InvalidField
 from app.web.session import SessionDep, TransactionDep
@@ -32,7 +32,7 @@ async def show_account(session: SessionDep, gate: SecondFactorsDep, visit: UserV
         "account/overview.html",
         user=user,
         factors=await second_factors.describe(session, gate, visit.login),
-        looks_after_users=await may(session, user, "users:read"),
+        administers=bool(await find_rights(session, user, PLACES.values())),
     )
 
 

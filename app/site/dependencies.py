@@ -33,6 +33,17 @@ async def get_cookie(request: Request) -> SessionCookie:
 CookieDep = Annotated[SessionCookie, Depends(get_cookie)]
 
 
+def add_to_page(request: Request, **values: Any) -> None:
+    """Let the page show these: the one that is asked for, and one that tells of an error."""
+    request.state.added = find_added(request) | values
+
+
+def find_added(request: Request) -> dict[str, Any]:
+    """Return what dependencies have found for the page."""
+    added: dict[str, Any] = getattr(request.state, "added", {})
+    return added
+
+
 @dataclass(frozen=True, slots=True)
 class Visit:
     """A look at a page, by somebody who is signed in or not."""
@@ -51,7 +62,8 @@ class Visit:
         """Show a page."""
         common = {"path": self.request.url.path, "done": self.request.query_params.get("done")}
         viewer = Viewer.of(self.caller) if self.caller else None
-        return render(self.pages, template, status, **common | {"viewer": viewer} | values)
+        shown = common | {"viewer": viewer} | find_added(self.request) | values
+        return render(self.pages, template, status, **shown)
 
 
 def _visit(request: Request, pages: Pages, login: Login | None) -> Visit:

@@ -8,12 +8,13 @@ from sqlmodel import func, select
 from app.auth.dependencies import HasherDep, get_superuser
 from app.mail import waiting
 from app.site.dependencies import UserVisit, visit_as_user
+from app.site.rights import show_rights
 from app.site.routing import go, new_router
 from app.users import service as users
 from app.web.health import read_revisions
 from app.web.session import DatabaseDep, SessionDep
 
-router = new_router(visit_as_user, get_superuser)
+router = new_router(visit_as_user, show_rights, get_superuser)
 MAIL = "/admin/mail"
 _VERSION = select(func.current_setting("server_version"))
 

@@ -26,6 +26,7 @@ _VALUES: Final = {
     "enrolment": None,
     "kept": {},
     "next_path": "/account",
+    "rights": frozenset(),
 }
 
 

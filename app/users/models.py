@@ -50,8 +50,14 @@ class User(Timestamps, UserBase, table=True):
     __table_args__ = (
         CheckConstraint("email = lower(email)", name="email_is_canonical"),
         CheckConstraint(EMAIL_IS_ASCII, name="email_is_ascii"),
-        # For pages, newest first, and for the few superusers among many users.
+        # For pages, newest first: of all, and of those who are few among many.
         Index(None, "created_at", "id"),
+        Index("ix_user_deactivated", "created_at", "id", postgresql_where=text("NOT is_active")),
+        Index(
+            "ix_user_unverified",
+            *("created_at", "id"),
+            postgresql_where=text("email_verified_at IS NULL"),
+        ),
         Index("ix_user_search", SEARCHED, postgresql_using="gin").ddl_if(dialect="postgresql"),
         Index("ix_user_superuser", "id", postgresql_where=text("is_superuser")),
         Index(None, "deletion_due_at", postgresql_where=text("deletion_due_at IS NOT NULL")),

@@ -25,7 +25,7 @@ class UserUpdate(UserUpdateMe):
     is_superuser: StrictBool | MISSING = MISSING
 
 
-State = Literal["active", "deactivated", "superuser"]
+State = Literal["active", "deactivated", "unverified", "superuser"]
 
 
 class UserQuery(PageQuery):
