@@ -6,6 +6,7 @@ from pydantic import BaseModel, BeforeValidator, Field, Json
 
 from app.auth.schemas import SignUp
 from app.second_factors.schemas import Challenge, Code
+from app.web.languages import Language
 from app.web.schemas import Email, Line
 
 
@@ -41,6 +42,16 @@ class NewPasskeyForm(BaseModel):
 
 class NameForm(BaseModel):
     full_name: OptionalLine = None
+
+
+class LanguageForm(BaseModel):
+    language: Annotated[Language | None, BeforeValidator(read_blank)] = None
+
+
+class LanguageChoice(BaseModel):
+    """Of somebody who is not signed in."""
+
+    language: Language
 
 
 class DeletionForm(BaseModel):
