@@ -76,10 +76,11 @@ format: setup ## Format the code and mend what ruff can mend
 	.venv/bin/ruff format
 	.venv/bin/ruff check --fix
 
-translations: setup ## Find the texts of pages and mails, and bring the catalogs in app/locale up to date
+translations: setup ## Bring the catalogs of texts up to date with the code; ADD=fr adds a language
 	@mkdir -p build
 	@$(BABEL) extract --mapping pyproject.toml --no-location --sort-output -o build/messages.pot app
-	@$(BABEL) update --ignore-obsolete -N --ignore-pot-creation-date -i build/messages.pot -d app/locale
+	@$(BABEL) update --ignore-obsolete -N --ignore-pot-creation-date \
+		-i build/messages.pot -d app/locale $(if $(ADD),--init-missing --locale "$(ADD)")
 	@$(BABEL) compile -d app/locale
 
 # The recipe takes what was given from the environment, where no quote in it means anything.

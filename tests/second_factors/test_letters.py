@@ -53,13 +53,3 @@ def test_no_text_of_a_mail_about_factors_stays_untranslated(
     for part in ("plain", "html"):
         text = re.sub(r"https://[\w./#=-]+", "", read_text(message, part))
         assert find_unmarked(text) - {"ada", "app", "example", "com", "tests", "uml"} == set()
-
-
-@pytest.mark.parametrize(("kind", "values"), [*NOTICES, ("second_factor_reset", {})])
-def test_mail_about_factors_is_composed_in_korean(
-    composer: Composer, kind: str, values: dict[str, Any]
-) -> None:
-    message = compose(composer, kind, language="ko", **values)
-    assert "본인이" in read_text(message) + read_text(message, "html")
-    for part in ("plain", "html"):
-        assert not re.search(r" (?:the|your|was) ", read_text(message, part))

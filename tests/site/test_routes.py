@@ -95,7 +95,7 @@ def make_forms(objects: dict[str, Any]) -> dict[str, dict[str, str]]:
             "code": objects["recovery_code"],
         },
         "POST /sign-in/passkey": {"credential": json.dumps(objects["passkey_login"])},
-        "POST /language": {"language": "ko"},
+        "POST /language": {"language": "en"},
         "POST /account/name": {"full_name": "Ada"},
         "POST /account/email": {"new_email": "new@example.com"},
         "POST /account/password": {"current_password": PASSWORD, "new_password": new_password},
