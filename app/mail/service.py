@@ -18,7 +18,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from app.mail.models import EmailToken, Outbox
 from app.users.tokens import hash_token, new_token
 from app.web.errors import ServiceError
-from app.web.languages import SPOKEN
+from app.web.languages import DEFAULT, SPOKEN
 
 PASSWORD_RESET: Final = "password_reset"  # noqa: S105  # a kind of mail, as are those below
 INVITATION: Final = "invitation"
@@ -59,8 +59,8 @@ async def enqueue_after(session: AsyncSession, delay: timedelta, kind: str, **pa
 
 def _speak(session: AsyncSession, payload: dict[str, Any]) -> dict[str, Any]:
     """Note the language of the request, for a recipient who has chosen none."""
-    language = session.info.get(SPOKEN)
-    return payload | {"language": language} if language else payload
+    language = session.info.get(SPOKEN, DEFAULT)
+    return payload if language == DEFAULT else payload | {"language": language}
 
 
 async def mint_token(session: AsyncSession, proof: Proof, lifetime: timedelta | None = None) -> str:
