@@ -21,6 +21,7 @@ from app.users.models import User
 from app.users.permissions import PermissionRequired, SuperuserRequired, may
 from app.web.clients import find_address, find_user_agent
 from app.web.errors import Unauthenticated
+from app.web.languages import SPOKEN, find_known
 from app.web.session import SessionDep, get_database
 
 
@@ -48,6 +49,8 @@ async def get_any_login(
         token = _find_other_token(request)
     login = await authenticate(session, await get_database(request), token)
     bind_contextvars(user_id=str(login.user.id), session_id=str(login.session_id))
+    if language := find_known(login.user.language):
+        request.state.language = session.info[SPOKEN] = language
     return login
 
 

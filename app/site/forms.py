@@ -9,6 +9,7 @@ from app.auth.schemas import SignUp
 from app.roles.schemas import RoleCreate
 from app.second_factors.schemas import Challenge, Code
 from app.users.schemas import State, UserQuery
+from app.web.languages import Language
 from app.web.pagination import CursorQuery
 from app.web.schemas import Email, Line
 
@@ -47,6 +48,16 @@ class NewPasskeyForm(BaseModel):
 
 class NameForm(BaseModel):
     full_name: OptionalLine = None
+
+
+class LanguageForm(BaseModel):
+    language: Annotated[Language | None, BeforeValidator(read_blank)] = None
+
+
+class LanguageChoice(BaseModel):
+    """Of somebody who is not signed in."""
+
+    language: Language
 
 
 class DeletionForm(BaseModel):

@@ -14,6 +14,7 @@ from app.site.dependencies import LATELY, UserVisit, add_to_page, visit_as_user
 from app.site.forms import BOX, RoleForm, RolesQuery
 from app.site.rights import show_rights
 from app.site.routing import go, new_router
+from app.web.languages import N_
 from app.web.session import SessionDep
 
 router = new_router(visit_as_user, show_rights, requires("roles:read"))
@@ -82,9 +83,9 @@ async def update_role(
 async def ask_to_delete_role(session: SessionDep, visit: UserVisit, role_id: uuid.UUID) -> Response:
     """Ask whether the role is to be deleted."""
     question = Question(
-        title="Delete this role?",
-        text="Whoever has it loses what it permits, at once and for good.",
-        button="Delete the role",
+        title=N_("Delete this role?"),
+        text=N_("Whoever has it loses what it permits, at once and for good."),
+        button=N_("Delete the role"),
         back=f"{PATH}/{role_id}",
         about=(await service.get_role(session, role_id)).name,
     )

@@ -6,6 +6,7 @@ from app.site.account import router as account
 from app.site.admin_events import router as admin_events
 from app.site.devices import router as devices
 from app.site.events import router as events
+from app.site.languages import router as languages
 from app.site.operation import router as operation
 from app.site.passkeys import router as passkeys
 from app.site.public import router as public
@@ -17,7 +18,7 @@ from app.site.user_roles import router as user_roles
 from app.site.users import router as users
 
 ROUTERS: Final = (
-    *(public, account, second_factors, devices),
+    *(public, languages, account, second_factors, devices),
     passkeys,
     events,
     *(rights, users, user_changes, operation),

@@ -14,7 +14,7 @@ from starlette.responses import RedirectResponse
 from app.site.dependencies import find_added, find_cookie
 from app.site.rendering import render
 from app.web.errors import FieldError
-from app.web.pages.routing import keep_typed
+from app.web.pages.routing import PagesFor, keep_typed
 from app.web.problems import Problem
 from app.web.router import ServiceRoute
 from app.web.strict import given_once
@@ -121,7 +121,7 @@ def _show_problem(
     members = problem.model_extra or {}
     asks = problem.code == "second_factor_required"
     return render(
-        request.app.state.pages,
+        PagesFor(request),
         _TEMPLATES.get(problem.code, template if problem.status != _MAY_NOT else _PROBLEM),
         problem.status,
         headers,
@@ -164,7 +164,7 @@ def _ask_to_sign_in(request: Request, problem: Problem, typed: Mapping[str, str]
     if request.method == "GET" or not kept or "credential" in typed:
         return go(f"/sign-in?next={quote(_find_page(request), safe='/')}")
     shown = _describe(request, {}) | {"kept": kept, "next_path": read_path(request.url.path)}
-    return render(request.app.state.pages, _SIGN_IN, problem.status, **shown)
+    return render(PagesFor(request), _SIGN_IN, problem.status, **shown)
 
 
 def _find_page(request: Request) -> str:

@@ -16,6 +16,7 @@ from app.site.rights import find_rights
 from app.site.routing import go, new_router
 from app.users import service as users
 from app.users.permissions import PermissionRequired
+from app.web.languages import N_
 from app.web.session import SessionDep
 
 router = new_router(visit_as_user, requires("roles:write"), get_recent_login)
@@ -78,9 +79,9 @@ async def ask_to_withdraw_role(
     """Ask whether the role is to be taken from the user."""
     user, role = await users.get_user(session, user_id), await service.get_role(session, role_id)
     question = Question(
-        title="Take this role away?",
-        text="The user loses what it permits, at once.",
-        button="Take the role",
+        title=N_("Take this role away?"),
+        text=N_("The user loses what it permits, at once."),
+        button=N_("Take the role"),
         back=f"/admin/users/{user_id}",
         about=f"{role.name}: {user.email}",
     )

@@ -66,6 +66,8 @@ class User(Timestamps, UserBase, table=True):
     id: uuid.UUID = Field(default_factory=uuid.uuid4, primary_key=True)
     hashed_password: str = Field(sa_column_kwargs={"info": {NEVER_SHOWN: True}})
     email_verified_at: datetime | None = None
+    # None: as the browser asks. Text, as there may be another language with each release.
+    language: str | None = Field(default=None, max_length=35)
     # The owner has deleted it, and can take that back until then.
     deletion_due_at: datetime | None = None
     items: list["Item"] = Relationship(

@@ -1,7 +1,7 @@
 """Find deactivated and unverified users among many
 
 Revision ID: 8c9b94787ebd
-Revises: cd02377f7b05
+Revises: 720d63782a3e
 Create Date: 2026-11-27 09:37:57.935682+00:00
 """
 
@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "8c9b94787ebd"
-down_revision = "cd02377f7b05"
+down_revision = "720d63782a3e"
 branch_labels = None
 depends_on = None
 
