@@ -318,7 +318,7 @@ def test_administration_works_without_javascript(
     press(page, "Activate")
     expect(page.get_by_role("status")).to_have_text("The account is active again.")
     page.get_by_role("link", name="Mail", exact=True).click()
-    press(page, "Try now: password reset")
+    press(page, "Try now: Password reset")
     expect(page.get_by_role("status")).to_have_text("The mail is tried again at once.")
 
 
