@@ -119,6 +119,7 @@ async def test_what_is_done_with_roles_is_an_event(
     }
     html = await browser.open(f"/admin/events?user={user.id}")
     assert "Role given" in html
+    assert f'<a href="/admin/roles/{role_id}">' in html
     assert "Role taken away" in html
 
 
