@@ -22,7 +22,6 @@ _RANGE: Final = re.compile(
     r"(?:[ \t]*;[ \t]*q=(0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?))?[ \t]*",
     re.IGNORECASE | re.ASCII,
 )
-_LONGEST_HEADER: Final = 500  # characters; no browser sends more
 
 
 def N_(message: str) -> str:  # noqa: N802  # gettext's own name for it
@@ -49,7 +48,7 @@ def negotiate(accepted: str) -> Language:
     What is no language range counts for nothing. Of `ko-KR`, also `ko` will do (RFC 4647, section
     3.4), and of several that are wanted as much, the first.
     """
-    wanted = sorted(_read_ranges(accepted[:_LONGEST_HEADER]), key=lambda each: -each[1])
+    wanted = sorted(_read_ranges(accepted), key=lambda each: -each[1])
     known = (_look_up(tag) for tag, weight in wanted if weight > 0)
     return next(filter(None, known), DEFAULT)
 

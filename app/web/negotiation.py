@@ -8,6 +8,7 @@ from app.web.languages import Language, find_known, negotiate
 
 COOKIES: Final = ("__Host-language", "language")
 """What a visitor has chosen who is not signed in: of HTTPS, and of development."""
+_LONGEST: Final = 500  # characters of the header; no browser sends more
 
 
 def find_language(connection: HTTPConnection) -> Language:
@@ -23,4 +24,4 @@ def _find_cookie(connection: HTTPConnection) -> Language | None:
 
 def _read_header(connection: HTTPConnection) -> str:
     # It may be sent in parts (RFC 9110, section 5.3).
-    return ",".join(connection.headers.getlist("accept-language"))
+    return ",".join(connection.headers.getlist("accept-language"))[:_LONGEST]

@@ -12,7 +12,6 @@ from babel.messages.mofile import read_mo
 from babel.messages.pofile import read_po
 
 from app.auth.advice import ADVICE
-from app.parts import NAME
 from app.web.languages import CATALOGS, DEFAULT, NAMES
 from tests.servers import ROOT
 
@@ -87,11 +86,6 @@ def test_compiled_catalog_is_that_of_the_source(language: str) -> None:
         for catalog in (read(path), compiled)
     ]
     assert texts[0] == texts[1], "make translations"
-
-
-@pytest.mark.parametrize("language", LANGUAGES)
-def test_catalog_does_not_name_the_service(language: str) -> None:
-    assert NAME not in find_catalog(language).read_text("utf-8")
 
 
 def test_advice_is_all_that_the_library_gives() -> None:
