@@ -58,6 +58,6 @@ class DeletionForm(BaseModel):
     confirmation: str = Field(max_length=255)
 
 
-class InvitationForm(BaseModel):
+class InvitationForm(LanguageForm):
     email: Email = Field(max_length=255)
     full_name: OptionalLine = None
