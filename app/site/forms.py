@@ -92,6 +92,6 @@ class RoleForm(RoleCreate):
         return fields | {"permissions": checked}
 
 
-class InvitationForm(BaseModel):
+class InvitationForm(LanguageForm):
     email: Email = Field(max_length=255)
     full_name: OptionalLine = None

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from fastapi import FastAPI
 from httpx2 import AsyncClient
+from sqlmodel import select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from app.users.models import User
@@ -148,6 +149,12 @@ async def test_administrator_sees_the_pages_in_the_own_language(
     await browser.sign_in(admin)
     html = await browser.open("/admin/users")
     assert find_heading(html) == "사용자"
+    html = await browser.send("/admin/users/new", email="kim@example.com", language="ko")
+    assert "비밀번호를 정할 수 있는 링크를 메일로 보냈습니다." in html
+    kim = (await session.exec(select(User).where(User.email == "kim@example.com"))).one()
+    assert kim.language == "ko"
+    html = await browser.send("/admin/users/new", email="no", language="en")
+    assert '<option value="en" lang="en" selected>English</option>' in html
     html = await browser.open(f"/admin/users/{user.id}/deactivate")
     assert find_heading(html) == "이 계정을 비활성화하시겠습니까?"
     html = await browser.open(f"/admin/users/{admin.id.int:032x}{admin.id}")

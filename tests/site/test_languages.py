@@ -1,5 +1,6 @@
 """The pages in the language of whoever looks."""
 
+import re
 from collections.abc import AsyncIterator
 from itertools import product
 from typing import Any
@@ -13,11 +14,13 @@ from app.parts import NAME, SIGN_IN
 from app.web.languages import NAMES
 from app.web.pages.rendering import Pages
 from tests.auth.test_authorization import Cast, cast
+from tests.servers import ROOT
 from tests.site.test_routes import DECISIONS, make_forms, objects
 from tests.speech import Marking, find_unmarked
 
 __all__ = ["cast", "objects"]  # fixtures
 OWN = {"Sec-Fetch-Site": "same-origin"}
+AREA = ROOT / "app/site/templates/area.html"  # with what is said when something is done
 
 
 def check_language(answer: Response, language: str) -> None:
@@ -62,6 +65,9 @@ async def test_no_text_of_a_page_stays_untranslated(
         sign_in=SIGN_IN,
     )
     pages = {page: html async for page, html in open_all(cast, session, objects, {})}
+    for done in re.findall(r'^  "([\w-]+)": ', AREA.read_text("utf-8"), re.MULTILINE):
+        pages[done] = (await cast.clients["owner"].get(f"/account?done={done}")).text
+        assert 'role="status"' in pages[done]
     assert len(pages) > 2 * len(DECISIONS)
     for page, html in pages.items():
         assert find_unmarked(html) - NO_TEXTS == set(), page
