@@ -1,7 +1,7 @@
 """Make projects of the template in many ways, and check each of them: `make mine-check`.
 
 `python -m tests.template items` tries the combinations that have this word; with `--quick`, their
-tests are imported, and not run.
+tests are imported, and only those of the documents run.
 """
 
 import sys
@@ -96,6 +96,7 @@ class Workshop:
                 "ruff check",
                 "mypy",
                 "pytest -q --collect-only",
+                "pytest -q tests/test_documents.py",
             ):
                 project.run(*f".venv/bin/{command}".split(), **given)
         else:
