@@ -21,15 +21,18 @@ from app.settings import SettingsError, read_settings
 UNREACHABLE = {"08", "28", "3D", "53", "57"}
 # What is said of a statement, and what to do about it.
 ANSWERS = {
-    "42501": "this role may not do that: migrate as the owner of the tables (migration/roles.sql)",
+    "42501": "this role may not do that: migrate as the owner of the tables (migration/roles.sql),"
+    " or GRANT CREATE, on the schema public or, for a schema of your own, on the database",
     "3F000": "this role may use no schema of the database (migration/roles.sql)",
     "42P07": "it is there already, though no revision of this database has made it: `alembic stamp`"
-    " the revision that the database is at, or use another database",
+    " the revision that the database is at; or, if it is another application's, use another"
+    " database, or a schema of your own (DATABASE_SCHEMA)",
 }
 BEHIND = "run `alembic upgrade head`, then this again"
 AHEAD = (
     "\nIf it was another branch of the code: go back to it and `alembic downgrade` to what both"
-    " have,\nor `make reset` makes the development database anew"
+    " have,\nor `make reset` makes the development database anew. If it was another application:"
+    " set DATABASE_SCHEMA,\nand this one has a schema of its own"
 )
 
 config = context.config

@@ -12,6 +12,33 @@ from app.database.embedded import EmbeddedServerError
 from app.database.url import DEFAULT_SCHEMA, DatabaseURLError, libpq_uri, require_postgresql
 from app.settings import PROJECT, SettingsError, read_settings
 
+MAY_CREATE = "SELECT rolcreatedb OR rolsuper FROM pg_roles WHERE rolname = current_user"
+TABLES = """
+    SELECT relowner::regrole::text, string_agg(relname, ', ' ORDER BY relname)
+    FROM pg_class JOIN pg_namespace AS schema ON schema.oid = relnamespace
+    WHERE relkind IN ('r', 'p', 'f') AND nspname NOT LIKE 'pg\\_%%'
+        AND nspname <> 'information_schema' AND nspname LIKE %s
+    GROUP BY 1 ORDER BY 1
+"""
+
+
+def require_create(url: URL) -> None:
+    """Raise `PermissionError` for who could drop the database, and not make it again."""
+    with psycopg.connect(libpq_uri(url)) as connection:
+        (may_create,) = connection.execute(MAY_CREATE).fetchone() or (False,)
+    if not may_create:
+        raise PermissionError(
+            f"{url.username} may not make databases: ALTER ROLE {url.username} CREATEDB, or say"
+            " DATABASE_SCHEMA, of which only the schema is made anew; nothing is done"
+        )
+
+
+def describe_tables(url: URL, schema: str) -> str:
+    """Name the tables that would go, by their owners: another application's may be among them."""
+    with psycopg.connect(libpq_uri(url)) as connection:
+        found = connection.execute(TABLES, [schema]).fetchall()
+    return "".join(f"Tables of {owner}: {names}\n" for owner, names in found)
+
 
 def make_database_anew(url: URL, name: sql.Identifier) -> None:
     with psycopg.connect(libpq_uri(url.set(database="postgres")), autocommit=True) as server:
@@ -35,6 +62,9 @@ def reset() -> None:
         kind, name = ("schema", ours) if is_shared else ("database", str(url.database))
         if settings.in_production or not is_local(url):
             sys.exit(f"reset: {name} is in production, or on another machine: nothing is done")
+        if not is_shared:
+            require_create(url)
+        sys.stdout.write(describe_tables(url, ours if is_shared else "%"))
         if input(f"Delete the {kind} {name} with all its rows? Type its name: ") != name:
             sys.exit("reset: nothing is done")
         drop = drop_schema if is_shared else make_database_anew
@@ -46,7 +76,13 @@ def reset() -> None:
 if __name__ == "__main__":
     try:
         reset()
-    except (DatabaseURLError, EmbeddedServerError, SettingsError, psycopg.Error) as error:
+    except (
+        DatabaseURLError,
+        EmbeddedServerError,
+        PermissionError,
+        SettingsError,
+        psycopg.Error,
+    ) as error:
         sys.exit(f"reset: {error}")
     except (EOFError, KeyboardInterrupt):
         sys.exit("reset: nothing is done")

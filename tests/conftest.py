@@ -64,8 +64,21 @@ def pytest_configure(config: pytest.Config) -> None:
         given = _server.enter_context(running_server(folder, *settings)).render_as_string(
             hide_password=False
         )
+    else:
+        require_create(make_url(given))
     os.environ[_SERVER_URL] = given
     _server.callback(os.environ.pop, _SERVER_URL)
+
+
+def require_create(url: URL) -> None:
+    """End the run before it begins for a role that may make no databases."""
+    with psycopg.connect(libpq_uri(url.set(database="postgres"))) as connection:
+        user = connection.info.user
+        query = "SELECT rolcreatedb OR rolsuper FROM pg_roles WHERE rolname = %s"
+        if connection.execute(query, [user]).fetchone() != (True,):
+            raise pytest.UsageError(
+                f"the tests make databases, which {user} may not: ALTER ROLE {user} CREATEDB"
+            )
 
 
 def pytest_unconfigure() -> None:
@@ -97,13 +110,7 @@ def create_database(server_url: URL) -> Iterator[Callable[[], URL]]:
 
     def create() -> URL:
         names.append(f"test_{uuid4().hex}")
-        try:
-            execute("CREATE DATABASE {} TEMPLATE template0 ENCODING 'UTF8'")
-        except psycopg.errors.InsufficientPrivilege:
-            user = server_url.username
-            pytest.exit(
-                f"the tests make databases, which {user} may not: ALTER ROLE {user} CREATEDB"
-            )
+        execute("CREATE DATABASE {} TEMPLATE template0 ENCODING 'UTF8'")
         url = server_url.set(database=names[-1])
         run_file("TEST_DATABASE_SETUP", url)
         return url
@@ -247,6 +254,7 @@ async def client(app: FastAPI) -> AsyncIterator[AsyncClient]:
 
 @pytest.fixture
 async def user(session: AsyncSession) -> User:
+    """Somebody with an account, and no rights beyond it."""
     return await make_user(session)
 
 
@@ -262,6 +270,7 @@ async def user_client(
 
 @pytest.fixture
 async def superuser(session: AsyncSession) -> User:
+    """Somebody who may do everything."""
     return await make_superuser(session)
 
 

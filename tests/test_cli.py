@@ -2,6 +2,7 @@ import asyncio
 import json
 import re
 from functools import partial
+from typing import Any
 from urllib.request import urlopen
 
 import psycopg
@@ -13,7 +14,7 @@ from app.cli.main import cli
 from app.database.tables import load_models
 from app.database.url import libpq_uri
 from app.mail.outlet import MailRefused
-from tests.commands import NOWHERE, Done, Run, database, query, run
+from tests.commands import IN_PRODUCTION, NOWHERE, Done, Run, database, query, run
 from tests.factories import PASSWORD
 from tests.servers import running_app
 from tests.smtp_server import running_smtp_server
@@ -147,7 +148,7 @@ def test_run_refuses_a_database_that_is_ahead(run: Run, database: URL) -> None:
     assert str(code).startswith("app: The database is at newer, which this release does not know")
     code = run("run", "--port", "0", DATABASE_URL=url).code
     assert "If that is where the database is, a newer release has migrated it" in str(code)
-    assert str(code).endswith("or `make reset` makes the development database anew")
+    assert "or `make reset` makes the development database anew. If it was another app" in str(code)
 
 
 def test_run_starts_on_a_newer_database_if_told_to(database: URL) -> None:
@@ -171,6 +172,15 @@ def test_run_says_what_to_open_and_what_to_do_first(database: URL) -> None:
     assert "Mail:       printed here\n" in printed
     steps = describe_first_steps(address, "mail.example.com")
     assert "Mail:       handed to mail.example.com" in [*steps]
+
+
+def test_run_prints_events_alone_in_production(database: URL) -> None:
+    given: dict[str, Any] = {**IN_PRODUCTION, "ENVIRONMENT": "production", "MAIL_WORKER": "false"}
+    with running_app(**given, DATABASE_URL=libpq_uri(database)) as server:
+        first, *others = map(json.loads, server.printed.splitlines())
+    assert first["event"] == "starting"
+    assert (first["address"], first["database"]) == (given["PUBLIC_URL"], database.database)
+    assert all(each["event"] for each in others)
 
 
 def test_create_superuser_stores_an_international_address_in_ascii(run: Run, database: URL) -> None:

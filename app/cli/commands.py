@@ -12,6 +12,7 @@ from typing import Annotated
 
 import typer
 from pydantic import Secret, ValidationError
+from pydantic_core import ErrorDetails
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from app.auth.passwords import PasswordHasher
@@ -80,8 +81,13 @@ def _read_account(given: dict[str, str]) -> SignUp:
     try:
         return SignUp.model_validate_strings(given)
     except ValidationError as error:
-        wrong = "; ".join(f"{each['loc'][0]}: {each['msg']}" for each in error.errors())
-        raise UsageError(wrong) from None
+        raise UsageError("; ".join(map(_describe, error.errors()))) from None
+
+
+def _describe(error: ErrorDetails) -> str:
+    name = error["loc"][0]
+    hint = f" (--field {name}=VALUE)" if error["type"] == "missing" else ""
+    return f"{name}: {error['msg']}{hint}"
 
 
 async def _sign_up_superuser(

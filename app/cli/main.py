@@ -9,6 +9,7 @@ from functools import partial
 from typing import Annotated
 
 import psycopg
+import structlog
 import typer
 from alembic import command
 from alembic.config import Config
@@ -38,6 +39,7 @@ from app.settings import PROJECT, Settings, SettingsError, read_settings
 from app.web.errors import ServiceError
 from app.web.server import PortTakenError, check_port, serve
 
+log = structlog.get_logger("app")
 _LOOPBACK = {"127.0.0.1", "localhost"}
 
 
@@ -89,9 +91,11 @@ def run(
         require_revision(url, settings)
         given = "public_url" in settings.model_fields_set
         address = settings.public_url if given else f"http://{host}:{port}"
-        typer.echo("\n".join(describe_service(url, address, docs=settings.serves_docs)))
-        if not settings.in_production:
+        if settings.in_production:
+            log.info("starting", address=address, database=url.database, database_host=url.host)
+        else:
             mail_host = settings.smtp_server and settings.smtp_server.host
+            typer.echo("\n".join(describe_service(url, address, docs=settings.serves_docs)))
             typer.echo("\n".join(describe_first_steps(address, mail_host)))
         metrics_port = settings.metrics_port
         serve(host, port, reload=reload, workers=workers, metrics_port=metrics_port)

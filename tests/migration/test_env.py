@@ -108,30 +108,45 @@ def test_env_says_in_a_sentence_what_the_database_refuses(
         connection.exec_driver_sql(f"DROP ROLE {role}")
 
 
+def reset(url: URL, answer: str, **environment: str) -> str:
+    given = {"DATABASE_URL": url.render_as_string(hide_password=False)}
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "migration" / "reset.py")],
+        cwd=ROOT,
+        env=os.environ | given | environment,
+        input=answer,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.stdout + done.stderr
+
+
 def test_reset_makes_the_database_anew_once_it_is_named(empty_database: URL) -> None:
     with create_engine(empty_database, poolclass=NullPool).begin() as connection:
         connection.exec_driver_sql("CREATE TABLE junk (id int)")
 
-    def reset(answer: str, **environment: str) -> str:
-        given = {"DATABASE_URL": empty_database.render_as_string(hide_password=False)}
-        done = subprocess.run(
-            [sys.executable, str(ROOT / "migration" / "reset.py")],
-            cwd=ROOT,
-            env=os.environ | given | environment,
-            input=answer,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        return done.stdout + done.stderr
-
     remote = "postgresql://db.example.com/app"
-    assert "on another machine" in reset("app\n", DATABASE_URL=remote)
-    assert "nothing is done" in reset("y\n")
-    assert "nothing is done" in reset("")
+    assert "on another machine" in reset(empty_database, "app\n", DATABASE_URL=remote)
+    assert "nothing is done" in reset(empty_database, "y\n")
+    assert "nothing is done" in reset(empty_database, "")
     assert tables(empty_database) == {"junk"}
-    said = reset(f"{empty_database.database}\n")
+    said = reset(empty_database, f"{empty_database.database}\n")
+    assert f"Tables of {empty_database.username}: junk" in said
     assert tables(empty_database) == {"alembic_version", *load_models().tables}, said
+
+
+def test_reset_keeps_a_database_that_it_could_not_make_again(empty_database: URL) -> None:
+    role, name = f"test_{uuid4().hex}", empty_database.database
+    admin = create_engine(empty_database, poolclass=NullPool, isolation_level="AUTOCOMMIT")
+    with admin.connect() as connection:
+        connection.exec_driver_sql(f"CREATE ROLE {role} LOGIN")
+        connection.exec_driver_sql(f"ALTER DATABASE {name} OWNER TO {role}")
+        said = reset(empty_database.set(username=role), f"{name}\n")
+        assert f"{role} may not make databases: ALTER ROLE {role} CREATEDB" in said
+        assert connection.exec_driver_sql("SELECT current_database()").scalar() == name
+        connection.exec_driver_sql(f"ALTER DATABASE {name} OWNER TO CURRENT_USER")
+        connection.exec_driver_sql(f"DROP ROLE {role}")
 
 
 def test_env_imports_nothing_of_the_web(empty_database: URL) -> None:
