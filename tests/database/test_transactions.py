@@ -57,7 +57,7 @@ async def server_process(session: AsyncSession) -> int:
 
 async def kill(engine: AsyncEngine, process: int) -> None:
     """End a connection as a failing server does, and return when it has ended."""
-    await run(engine, "SELECT pg_terminate_backend(:process, 5000)", process=process)
+    await run(engine, "SELECT pg_terminate_backend(CAST(:process AS int), 5000)", process=process)
 
 
 class Attempts:
