@@ -12,6 +12,13 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from app.users.models import User
 
+WAITING = """SELECT count(*) FROM pg_stat_activity
+    WHERE datname = current_database() AND wait_event_type = 'Lock'"""
+# There, the one that waits for a lock may be at another server on behalf of this one.
+WAITING_ON_CITUS = """SELECT count(DISTINCT waiting_gpid) FROM citus_lock_waits
+    JOIN citus_stat_activity ON global_pid = waiting_gpid WHERE datname = current_database()"""
+IS_CITUS = "SELECT to_regclass('citus_lock_waits') IS NOT NULL"
+
 
 async def race(
     app: FastAPI, session: AsyncSession, *requests: Coroutine[Any, Any, Response]
@@ -28,10 +35,8 @@ async def race(
 
 
 async def count_waiting(app: FastAPI) -> int:
-    waiting = text(
-        "SELECT count(*) FROM pg_stat_activity"
-        " WHERE datname = current_database() AND wait_event_type = 'Lock'"
-    )
     async with app.state.database.new_session() as session:
-        count: int = await (await session.connection()).scalar(waiting)
+        connection = await session.connection()
+        is_citus = await connection.scalar(text(IS_CITUS))
+        count: int = await connection.scalar(text(WAITING_ON_CITUS if is_citus else WAITING))
         return count
