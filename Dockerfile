@@ -17,7 +17,7 @@ RUN --mount=type=cache,target=/root/.cache/pip \
         --only-binary :all: -r requirements.txt
 COPY --chmod=755 <<END /opt/venv/bin/app
 #!/opt/venv/bin/python
-from app.cli import main
+from app.cli.main import main
 
 if __name__ == "__main__":
     main()

@@ -23,11 +23,14 @@ SAME = test "$$(.venv/bin/python $(VERSION) 2>/dev/null)" = "$$("$(PYTHON)" $(VE
 COMPILE = .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-package alembic-online $(UPGRADE)
 
+BABEL = .venv/bin/pybabel --quiet
+
 # What another virtual environment of the shell says must not reach this one.
 unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME
 export UV_CUSTOM_COMPILE_COMMAND = make lock
 
-.PHONY: help setup run demo test test-long check format domain revision rebase-revision migrate
+.PHONY: help setup run demo test test-long check format translations domain revision
+.PHONY: rebase-revision migrate
 .PHONY: rehearse reset lock audit mine update client client-check
 .PHONY: bench bench-compare bench-migrations compose-check cluster-check fault-check mine-check
 
@@ -72,6 +75,13 @@ check: setup ## All that CI runs: format, lint, types, new revisions, and the te
 format: setup ## Format the code and mend what ruff can mend
 	.venv/bin/ruff format
 	.venv/bin/ruff check --fix
+
+translations: setup ## Bring the catalogs of texts up to date with the code; ADD=fr adds a language
+	@mkdir -p build
+	@$(BABEL) extract --mapping pyproject.toml --no-location --sort-output -o build/messages.pot app
+	@$(BABEL) update --ignore-obsolete -N --ignore-pot-creation-date \
+		-i build/messages.pot -d app/locale $(if $(ADD),--init-missing --locale "$(ADD)")
+	@$(BABEL) compile -d app/locale
 
 # The recipe takes what was given from the environment, where no quote in it means anything.
 domain: setup ## Write a domain: make domain NAME=project FIELDS="title:str(255) due:date? owner:user"

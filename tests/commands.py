@@ -10,7 +10,7 @@ import pytest
 from alembic import command
 from sqlalchemy import URL
 
-from app.cli import main
+from app.cli.main import main
 from app.database.url import libpq_uri
 from app.settings import Settings
 from tests.conftest import alembic_config

@@ -6,6 +6,7 @@ import signal
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, ExitStack, nullcontext
+from functools import cache
 from inspect import signature
 from pathlib import Path
 from typing import Any
@@ -173,15 +174,16 @@ class OneConnection(Database):
         return 1
 
 
-@pytest.fixture(scope="session")
-def engine(migrated_database: URL) -> AsyncEngine:
-    """One engine, which compiles each statement once; each test has a connection of its own."""
-    return create_async_engine(migrated_database, poolclass=NullPool)
+@cache
+def find_engine(url: URL) -> AsyncEngine:
+    """One for all tests, as it compiles each statement once; each has a connection of its own."""
+    return create_async_engine(url, poolclass=NullPool)
 
 
 @pytest.fixture
-async def database(engine: AsyncEngine) -> AsyncIterator[Database]:
+async def database(migrated_database: URL) -> AsyncIterator[Database]:
     """A database on which no change outlives the test."""
+    engine = find_engine(migrated_database)
     async with engine.connect() as connection, connection.begin() as transaction:
         yield OneConnection(connection)
         await transaction.rollback()

@@ -8,10 +8,10 @@ import psycopg
 import pytest
 from sqlalchemy import URL
 
-from app.cli import cli
+from app.cli.greeting import describe_first_steps
+from app.cli.main import cli
 from app.database.tables import load_models
 from app.database.url import libpq_uri
-from app.greeting import describe_first_steps
 from app.mail.outlet import MailRefused
 from tests.commands import NOWHERE, Done, Run, database, query, run
 from tests.factories import PASSWORD

@@ -26,6 +26,14 @@ _PEOPLE = (
     ("<b>Robert'); DROP TABLE users;--</b>", "bobby"),
     ("Wolfeschlegelsteinhausenbergerdorffwelchevoralternwarengewissenhaftschaferswessen", "wolfe"),
 )
+_ROLES = {
+    "Support": (["users:read", "roles:read", "audit:read"], "ada"),
+    "Administration of people and of everything that belongs to them": (
+        ["users:read", "users:write", "roles:read", "roles:write"],
+        "grace",
+    ),
+    "<b>Nobody's role</b>": ([], "gana"),
+}
 _MAIL = """
     INSERT INTO outbox (id, kind, payload, run_at, attempts, last_error)
     VALUES (%s, %s, jsonb_build_object('email', %s::text), now() + %s::interval, %s, %s)
@@ -44,7 +52,9 @@ def main() -> None:
         with _serving(host, port) as service:
             address = f"http://{host}:{port}"
             password = fill(address, libpq_uri(url))
-            print(f"Sign in on {address}/sign-in as {ADMINISTRATOR} with {password}")
+            print(
+                f"\nSign in on {address}/sign-in as {ADMINISTRATOR} with {password}\n", flush=True
+            )
             webbrowser.open(f"{address}/sign-in")
             service.wait()
 
@@ -104,13 +114,27 @@ def _live(api: Client, email: str, name: str, password: str) -> None:
 
 
 def _administer(api: Client, password: str) -> None:
-    """Invite somebody, and deactivate somebody else."""
+    """Invite somebody, deactivate somebody else, and give people roles."""
     token = _log_in(api, ADMINISTRATOR, password)
     invited = {"email": f"invited-{secrets.token_hex(2)}@example.com"}
     api.post("/users", json=invited, headers=token).raise_for_status()
     users = api.get("/users", params={"search": "bobby"}, headers=token).json()["data"]
     for user in users:
         api.patch(f"/users/{user['id']}", json={"is_active": False}, headers=token)
+    _give_roles(api, token)
+
+
+def _give_roles(api: Client, token: dict[str, str]) -> None:
+    """Add roles, unless an earlier demo has, and give them to those who are called so."""
+    for name, (permissions, who) in _ROLES.items():
+        role = {"name": name, "permissions": permissions}
+        added = api.post("/roles", json=role, headers=token)
+        if not added.is_success:
+            continue
+        newest = api.get("/users", params={"search": who, "limit": 1}, headers=token)
+        for user in newest.json()["data"]:
+            path = f"/users/{user['id']}/roles/{added.json()['id']}"
+            api.put(path, headers=token).raise_for_status()
 
 
 def _log_in(api: Client, email: str, password: str) -> dict[str, str]:

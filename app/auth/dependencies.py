@@ -1,10 +1,8 @@
 """Who is calling: add `CurrentUser` to a route and it needs a login."""
 
-import re
 import uuid
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
-from ipaddress import ip_address
 from typing import Annotated, ClassVar, Protocol
 
 from fastapi import Depends, Form, Request
@@ -21,10 +19,10 @@ from app.auth.service import RecentLoginRequired, authenticate
 from app.auth.sessions import Client, Login
 from app.users.models import User
 from app.users.permissions import PermissionRequired, SuperuserRequired, may
+from app.web.clients import find_address, find_user_agent
 from app.web.errors import Unauthenticated
+from app.web.languages import SPOKEN, find_known
 from app.web.session import SessionDep, get_database
-
-_CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 class NotAuthenticated(Unauthenticated):
@@ -51,6 +49,8 @@ async def get_any_login(
         token = _find_other_token(request)
     login = await authenticate(session, await get_database(request), token)
     bind_contextvars(user_id=str(login.user.id), session_id=str(login.session_id))
+    if language := find_known(login.user.language):
+        request.state.language = session.info[SPOKEN] = language
     return login
 
 
@@ -172,17 +172,7 @@ GateDep = Annotated[Gate, Depends(get_gate)]
 
 
 async def get_client(request: Request) -> Client:
-    """Return where a request comes from, as the database can keep it: a header may be anything."""
-    user_agent = _CONTROL_CHARACTERS.sub(" ", request.headers.get("user-agent", "")[:255])
-    return Client(_find_address(request), user_agent or None)
-
-
-def _find_address(request: Request) -> str | None:
-    try:
-        # Over a UNIX socket, or from a proxy that is trusted, it may be no address.
-        return str(ip_address(request.client.host)) if request.client else None
-    except ValueError:
-        return None
+    return Client(find_address(request), find_user_agent(request))
 
 
 ClientDep = Annotated[Client, Depends(get_client)]

@@ -10,6 +10,7 @@ from pydantic import Secret
 from zxcvbn_rs_py import zxcvbn
 
 from app.web.errors import InvalidField
+from app.web.languages import N_
 
 _SCORE = 3  # of 4: more than 10^8 guesses, by zxcvbn's estimate
 _OWN_CHARACTERS = 8  # what must be left without the words that anybody would try first
@@ -17,6 +18,7 @@ _SHORTEST_WORD = 3
 # The estimate takes 700 ms for 128 characters chosen to that end, 30 ms for this many, and less
 # than 1 ms for those that people choose; meanwhile the process does nothing else.
 _JUDGED = 24
+_TOO_EASY = N_("Too easy to guess.")
 
 
 class PasswordRefused(InvalidField):
@@ -41,7 +43,7 @@ class PasswordPolicy:
             raise PasswordRefused(field, message, type="string_too_short")
         words = _find_words([self._application, *about])
         if len(_remove(words, chosen)) < _OWN_CHARACTERS:
-            message = "Should not be made of your name or address, or of this service's name"
+            message = N_("Should not be made of your name or address, or of this service's name")
             raise PasswordRefused(field, message, type="password_from_own_words")
         if reason := _find_weakness(chosen, words):
             raise PasswordRefused(field, reason, type="password_too_guessable")
@@ -70,4 +72,4 @@ def _find_weakness(password: str, words: list[str]) -> str | None:
     # It names a kind of weakness, and never what was typed.
     feedback = judgement.feedback
     advice = feedback and (feedback.warning or next(iter(feedback.suggestions), None))
-    return f"Too easy to guess. {advice or ''}".rstrip()
+    return f"{_TOO_EASY} {advice or ''}".rstrip()

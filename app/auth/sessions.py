@@ -128,9 +128,8 @@ def _find_surplus(user_id: uuid.UUID, *, newest: uuid.UUID) -> SelectOfScalar[uu
     """Select what has expired, and of the others what was used least recently.
 
     What is in use stays before all that was only begun: when it was used last is not known so
-    exactly that a row of logins could not push it out. Not the newest, though it may look older:
-    its instants are those of its transaction's start, and of parallel logins one that started first
-    may come last.
+    exactly that a row of logins could not push it out. Not the newest, though it may look older: of
+    parallel logins, one that started first may come last.
     """
     others = (
         select(LoginSession.id, LoginSession.created_at, LoginSession.last_used_at)

@@ -16,6 +16,7 @@ from app.mail.service import (
 )
 from app.users import service as users
 from app.users.models import User
+from app.web.languages import find_known
 from app.web.schemas import find_canonical_email
 
 Payload = Mapping[str, Any]
@@ -32,6 +33,8 @@ class Letter(NamedTuple):
     to: str
     values: Payload
     user_id: uuid.UUID | None = None
+    language: str | None = None
+    """What the recipient has chosen; else it is that of the request which has caused the mail."""
 
 
 Writer = Callable[[AsyncSession, str, Payload], Awaitable[Letter | None]]
@@ -42,7 +45,10 @@ async def write_letter(session: AsyncSession, kind: str, payload: Payload) -> Le
 
     What is no link or invitation is a notice, and needs a template of its name alone.
     """
-    return await WRITERS.get(kind, _write_notice)(session, kind, payload)
+    letter = await WRITERS.get(kind, _write_notice)(session, kind, payload)
+    return letter and letter._replace(
+        language=find_known(letter.language) or payload.get("language")
+    )
 
 
 async def _write_password_reset(
@@ -76,9 +82,9 @@ async def _write_email_change(session: AsyncSession, kind: str, payload: Payload
     email = find_canonical_email(payload["email"])  # an older release had another form
     if user is None or email is None or email == user.email:
         return None
-    if await users.find_user_by_email(session, email):
+    if owner := await users.find_user_by_email(session, email):
         # Only who reads that mailbox learns that it has an account.
-        return Letter("email_taken", email, {}, user.id)
+        return Letter("email_taken", email, {}, user.id, owner.language)
     return await _write_link(session, kind, user, email)
 
 
@@ -91,7 +97,7 @@ async def _write_notice(session: AsyncSession, kind: str, payload: Payload) -> L
     user = await session.get(User, uuid.UUID(payload["user_id"]))
     if user is None or user.email_verified_at is None:
         return None
-    return Letter(kind, payload.get("email", user.email), payload, user.id)
+    return Letter(kind, payload.get("email", user.email), payload, user.id, user.language)
 
 
 async def find_active_user(session: AsyncSession, payload: Payload) -> User | None:
@@ -101,7 +107,7 @@ async def find_active_user(session: AsyncSession, payload: Payload) -> User | No
 
 async def _write_link(session: AsyncSession, purpose: str, user: User, email: str) -> Letter:
     token = await mint_token(session, Proof(user.id, purpose, email))
-    return Letter(purpose, email, {"token": token}, user.id)
+    return Letter(purpose, email, {"token": token}, user.id, user.language)
 
 
 WRITERS: Final[dict[str, Writer]] = {

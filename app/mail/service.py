@@ -18,6 +18,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from app.mail.models import EmailToken, Outbox
 from app.users.tokens import hash_token, new_token
 from app.web.errors import ServiceError
+from app.web.languages import DEFAULT, SPOKEN
 
 PASSWORD_RESET: Final = "password_reset"  # noqa: S105  # a kind of mail, as are those below
 INVITATION: Final = "invitation"
@@ -46,14 +47,20 @@ class Proof(NamedTuple):
 
 async def enqueue(session: AsyncSession, kind: str, **payload: Any) -> None:
     """Have a mail sent once this transaction is committed; the worker makes its text."""
-    session.add(Outbox(kind=kind, payload=payload))
+    session.add(Outbox(kind=kind, payload=_speak(session, payload)))
     await session.flush()
 
 
 async def enqueue_after(session: AsyncSession, delay: timedelta, kind: str, **payload: Any) -> None:
     """Have a mail sent some time after this transaction is committed."""
-    new = insert(Outbox).values(id=uuid.uuid4(), kind=kind, payload=payload)
+    new = insert(Outbox).values(id=uuid.uuid4(), kind=kind, payload=_speak(session, payload))
     await session.exec(new.values(run_at=func.now() + delay))
+
+
+def _speak(session: AsyncSession, payload: dict[str, Any]) -> dict[str, Any]:
+    """Note the language of the request, for a recipient who has chosen none."""
+    language = session.info.get(SPOKEN, DEFAULT)
+    return payload if language == DEFAULT else payload | {"language": language}
 
 
 async def mint_token(session: AsyncSession, proof: Proof, lifetime: timedelta | None = None) -> str:

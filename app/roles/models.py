@@ -43,8 +43,7 @@ class UserRole(SQLModel, table=True):
     """Gone with the user, and with the role."""
 
     __tablename__ = "user_role"
+    __table_args__ = (Index(None, "role_id", "user_id"),)
 
     user_id: uuid.UUID = Field(foreign_key="user.id", ondelete="CASCADE", primary_key=True)
-    role_id: uuid.UUID = Field(
-        foreign_key="role.id", ondelete="CASCADE", primary_key=True, index=True
-    )
+    role_id: uuid.UUID = Field(foreign_key="role.id", ondelete="CASCADE", primary_key=True)

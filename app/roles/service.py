@@ -2,13 +2,14 @@
 
 import uuid
 from collections.abc import Collection, Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from sqlalchemy import delete
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
+from sqlmodel.sql.expression import SelectOfScalar
 from structlog.contextvars import bind_contextvars
 
 from app.database.errors import violates
@@ -19,6 +20,9 @@ from app.users.models import User
 from app.users.service import UserNotFound
 from app.web.errors import Conflict, Forbidden, InvalidField, NotFound
 from app.web.pagination import CursorQuery, Page, get_page
+
+MOST_BY_NAME: Final = 200
+"""As many roles as somebody can choose from."""
 
 
 class RoleNotFound(NotFound):
@@ -74,6 +78,11 @@ async def list_roles(session: AsyncSession, query: CursorQuery) -> Page[Role]:
     return await get_page(session, select(Role), query)
 
 
+async def list_by_name(session: AsyncSession) -> Sequence[Role]:
+    """Return the first roles by name, for somebody to choose from."""
+    return list(await session.exec(select(Role).order_by(col(Role.name)).limit(MOST_BY_NAME)))
+
+
 async def get_role(session: AsyncSession, role_id: uuid.UUID) -> Role:
     """Return the role, or raise `RoleNotFound`."""
     role = await session.get(Role, role_id)
@@ -118,6 +127,11 @@ async def list_user_roles(session: AsyncSession, user_id: uuid.UUID) -> Sequence
     theirs = select(Role).join(UserRole, col(UserRole.role_id) == col(Role.id))
     ordered = theirs.where(UserRole.user_id == user_id).order_by(col(Role.name))
     return list(await session.exec(ordered))
+
+
+def select_holders(role_id: uuid.UUID) -> SelectOfScalar[uuid.UUID]:
+    """Select the ids of the users who have the role."""
+    return select(UserRole.user_id).where(UserRole.role_id == role_id)
 
 
 async def assign_role(

@@ -116,6 +116,7 @@ async def refuse(session: AsyncSession, limits: RateLimits, half: HalfLogin) -> 
     again = {"count": FailedCodes.count + 1, "failed_at": failed.excluded.failed_at}
     counting = failed.on_conflict_do_update(index_elements=["user_id"], set_=again)
     async with limits.turn() as other:
+        other.info.update(session.info)
         count = (await other.exec(counting.returning(col(FailedCodes.count)))).scalar_one()
         if count % TOLD_AFTER == 0:
             told = {"user_id": str(half.user_id), **half.client._asdict()}

@@ -85,7 +85,7 @@ async def write_reset(session: AsyncSession, kind: str, payload: Payload) -> Let
     if user is None or user.email != payload["email"]:
         return None
     token = await mail.mint_token(session, mail.Proof(user.id, kind, user.email), LINK_LIFETIME)
-    return Letter(kind, user.email, {"token": token}, user.id)
+    return Letter(kind, user.email, {"token": token}, user.id, user.language)
 
 
 WRITERS: Final[dict[str, Writer]] = {RESET: write_reset}

@@ -81,7 +81,7 @@ class Settings(BaseSettings):
     cors_origins: Origins = ()
     """Origins whose pages may call the API from a browser, as `https://app.example.com`."""
     docs_enabled: bool | None = None
-    """Whether /docs, /redoc and /openapi.json are served; unset: in development only."""
+    """Whether /docs and /openapi.json are served; unset: in development only."""
     account_deletion_days: int = Field(default=0, ge=0, le=365)
     """For how long an account that its owner deletes is kept; signing in takes it back."""
     passkey_domain: str | None = None

@@ -12,11 +12,11 @@ from app.auth.schemas import EmailChange, PasswordChange
 from app.second_factors import service as second_factors
 from app.second_factors.dependencies import SecondFactorsDep
 from app.site.dependencies import LATELY, CookieDep, UserVisit
-from app.site.forms import DeletionForm, NameForm
+from app.site.forms import DeletionForm, LanguageForm, NameForm
+from app.site.rights import PLACES, find_rights
 from app.site.routing import go, new_router
 from app.users import service as users
 from app.users.dependencies import DeletionGraceDep
-from app.users.permissions import may
 from app.users.schemas import UserUpdateMe
 from app.web.errors import InvalidField
 from app.web.session import SessionDep, TransactionDep
@@ -32,7 +32,7 @@ async def show_account(session: SessionDep, gate: SecondFactorsDep, visit: UserV
         "account/overview.html",
         user=user,
         factors=await second_factors.describe(session, gate, visit.login),
-        looks_after_users=await may(session, user, "users:read"),
+        administers=bool(await find_rights(session, user, PLACES.values())),
     )
 
 
@@ -60,6 +60,23 @@ async def change_name(
     data = UserUpdateMe(full_name=form.full_name)
     await users.update_user(session, visit.login.user, data)
     return go("/account", "name")
+
+
+@router.get("/account/language")
+async def ask_for_language(visit: UserVisit) -> Response:
+    """Show the form with the language."""
+    typed = {"language": visit.login.user.language or ""}
+    return visit.show("forms/account/language.html", typed=typed)
+
+
+@router.post("/account/language")
+async def change_language(
+    session: SessionDep, visit: UserVisit, form: Annotated[LanguageForm, Form()]
+) -> Response:
+    """Change the language of pages and mails."""
+    data = UserUpdateMe(language=form.language)
+    await users.update_user(session, visit.login.user, data)
+    return go("/account", "language")
 
 
 @router.get("/account/email", dependencies=LATELY)

@@ -13,13 +13,14 @@ from app.auth.dependencies import requires
 from app.site.dependencies import UserVisit, visit_as_user
 from app.site.forms import OptionalLine
 from app.site.happenings import describe_event
+from app.site.rights import show_rights
 from app.site.routing import new_router
 from app.users import service as users
 from app.web.pagination import CursorQuery
 from app.web.schemas import find_canonical_email
 from app.web.session import SessionDep
 
-router = new_router(visit_as_user, requires("audit:read"))
+router = new_router(visit_as_user, show_rights, requires("audit:read"))
 PATH = "/admin/events"
 
 

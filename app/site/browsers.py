@@ -1,6 +1,6 @@
 """What a browser says of itself, in words that its user knows it by."""
 
-from typing import Final
+from typing import Final, NamedTuple
 
 # The first that is found: many claim to be others as well.
 _BROWSERS: Final = {
@@ -25,11 +25,17 @@ _SYSTEMS: Final = {
 }
 
 
-def describe_device(user_agent: str | None) -> str:
-    """Return `Firefox on Linux`, or what there is."""
+class Device(NamedTuple):
+    """What is known of it; pages put it into a phrase of their language."""
+
+    browser: str | None
+    system: str | None
+    text: str
+    """What it says itself, for one that is neither."""
+
+
+def find_device(user_agent: str | None) -> Device:
     text = user_agent or ""
     browser = next((name for mark, name in _BROWSERS.items() if mark in text), None)
     system = next((name for mark, name in _SYSTEMS.items() if mark in text), None)
-    if browser and system:
-        return f"{browser} on {system}"
-    return browser or system or text[:60] or "Unknown device"
+    return Device(browser, system, text[:60])

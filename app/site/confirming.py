@@ -9,7 +9,7 @@ from app.site.dependencies import Visit
 
 
 class Question(NamedTuple):
-    """A page with one button, which does what was asked for."""
+    """A page with one button, which does what was asked for; its texts are translated there."""
 
     title: str
     text: str

@@ -16,8 +16,7 @@ from app.auth.dependencies import (
 from app.auth.sessions import Login
 from app.site.cookie import SessionCookie
 from app.site.rendering import Viewer, render
-from app.web.pages.rendering import Pages
-from app.web.pages.routing import PagesDep
+from app.web.pages.routing import PagesFor
 
 
 def find_cookie(request: Request) -> SessionCookie:
@@ -33,12 +32,22 @@ async def get_cookie(request: Request) -> SessionCookie:
 CookieDep = Annotated[SessionCookie, Depends(get_cookie)]
 
 
+def add_to_page(request: Request, **values: Any) -> None:
+    """Let the page show these: the one that is asked for, and one that tells of an error."""
+    request.state.added = find_added(request) | values
+
+
+def find_added(request: Request) -> dict[str, Any]:
+    """Return what dependencies have found for the page."""
+    added: dict[str, Any] = getattr(request.state, "added", {})
+    return added
+
+
 @dataclass(frozen=True, slots=True)
 class Visit:
     """A look at a page, by somebody who is signed in or not."""
 
     request: Request
-    pages: Pages
     caller: Login | None
 
     @property
@@ -51,25 +60,26 @@ class Visit:
         """Show a page."""
         common = {"path": self.request.url.path, "done": self.request.query_params.get("done")}
         viewer = Viewer.of(self.caller) if self.caller else None
-        return render(self.pages, template, status, **common | {"viewer": viewer} | values)
+        shown = common | {"viewer": viewer} | find_added(self.request) | values
+        return render(PagesFor(self.request), template, status, **shown)
 
 
-def _visit(request: Request, pages: Pages, login: Login | None) -> Visit:
+def _visit(request: Request, login: Login | None) -> Visit:
     """Note who looks, for the page that tells of an error."""
     request.state.viewer = Viewer.of(login) if login else None
-    return Visit(request, pages, login)
+    return Visit(request, login)
 
 
-async def visit(request: Request, pages: PagesDep, login: OptionalLogin) -> Visit:
-    return _visit(request, pages, login)
+async def visit(request: Request, login: OptionalLogin) -> Visit:
+    return _visit(request, login)
 
 
-async def visit_as_user(request: Request, pages: PagesDep, login: CurrentLogin) -> Visit:
-    return _visit(request, pages, login)
+async def visit_as_user(request: Request, login: CurrentLogin) -> Visit:
+    return _visit(request, login)
 
 
-async def visit_as_anybody(request: Request, pages: PagesDep, login: AnyLogin) -> Visit:
-    return _visit(request, pages, login)
+async def visit_as_anybody(request: Request, login: AnyLogin) -> Visit:
+    return _visit(request, login)
 
 
 # For the `dependencies` of routes: who looks is noted before anything refuses, so that the page

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Final
 
 from fastapi import Depends, Response
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -13,8 +13,12 @@ from app.auth.schemas import TokenPublic
 from app.auth.sessions import InvalidToken
 from app.site.cookie import SessionCookie
 from app.site.dependencies import CookieDep, Visit, VisitDep
+from app.site.rendering import Viewer
 from app.site.routing import go, read_kept, read_path
 from app.web.session import SessionDep
+
+# Who has just signed in: only the token is known.
+_SOMEBODY: Final = Viewer(email="", full_name=None, is_superuser=False, is_recent=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +44,7 @@ class Entrance:
         return answer
 
     def _resume(self, path: str, kept: Mapping[str, str]) -> Response:
-        return self.visit.show("resume.html", next_path=path, kept=kept, viewer=None)
+        return self.visit.show("resume.html", next_path=path, kept=kept, viewer=_SOMEBODY)
 
 
 async def get_entrance(session: SessionDep, visit: VisitDep, cookie: CookieDep) -> Entrance:

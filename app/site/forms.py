@@ -1,12 +1,19 @@
 """What people send with forms, where that is not what clients send as JSON."""
 
-from typing import Annotated, Any
+import uuid
+from typing import Annotated, Any, Final
 
-from pydantic import BaseModel, BeforeValidator, Field, Json
+from pydantic import BaseModel, BeforeValidator, Field, Json, model_validator
 
 from app.auth.schemas import SignUp
+from app.roles.schemas import RoleCreate
 from app.second_factors.schemas import Challenge, Code
+from app.users.schemas import State, UserQuery
+from app.web.languages import Language
+from app.web.pagination import CursorQuery
 from app.web.schemas import Email, Line
+
+BOX: Final = "permission."
 
 
 def read_blank(text: object) -> object:
@@ -43,8 +50,46 @@ class NameForm(BaseModel):
     full_name: OptionalLine = None
 
 
+class LanguageForm(BaseModel):
+    language: Annotated[Language | None, BeforeValidator(read_blank)] = None
+
+
+class LanguageChoice(BaseModel):
+    """Of somebody who is not signed in."""
+
+    language: Language
+
+
 class DeletionForm(BaseModel):
     confirmation: str = Field(max_length=255)
+
+
+class UsersQuery(UserQuery):
+    """A form sends its empty fields too."""
+
+    search: OptionalLine = None
+    state: Annotated[State | None, BeforeValidator(read_blank)] = None
+    role: Annotated[uuid.UUID | None, BeforeValidator(read_blank)] = None
+    done: str | None = None
+
+
+class RolesQuery(CursorQuery):
+    done: str | None = None
+
+
+class GivenRoleForm(BaseModel):
+    role_id: uuid.UUID
+
+
+class RoleForm(RoleCreate):
+    """A role, with a box for each permission: what is checked is sent by a name of its own."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def read_boxes(cls, values: dict[str, Any]) -> dict[str, Any]:
+        fields = {name: text for name, text in values.items() if not name.startswith(BOX)}
+        checked = [name.removeprefix(BOX) for name in values if name.startswith(BOX)]
+        return fields | {"permissions": checked}
 
 
 class InvitationForm(BaseModel):

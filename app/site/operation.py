@@ -1,6 +1,7 @@
 """Administrators' pages of how the service does: mail that is not sent, and its state."""
 
 import uuid
+from typing import Final
 
 from fastapi import Request, Response
 from sqlmodel import func, select
@@ -8,14 +9,35 @@ from sqlmodel import func, select
 from app.auth.dependencies import HasherDep, get_superuser
 from app.mail import waiting
 from app.site.dependencies import UserVisit, visit_as_user
+from app.site.rights import show_rights
 from app.site.routing import go, new_router
 from app.users import service as users
 from app.web.health import read_revisions
+from app.web.languages import N_
 from app.web.session import DatabaseDep, SessionDep
 
-router = new_router(visit_as_user, get_superuser)
+router = new_router(visit_as_user, show_rights, get_superuser)
 MAIL = "/admin/mail"
+_KINDS: Final = {
+    "password_reset": N_("Password reset"),
+    "password_changed": N_("Password changed"),
+    "invitation": N_("Invitation"),
+    "email_verification": N_("Confirmation of an address"),
+    "email_change": N_("Change of address"),
+    "email_changed": N_("Address changed"),
+    "new_login": N_("New login"),
+    "account_deletion": N_("Account deletion"),
+    "second_factor_changed": N_("Second factor changed"),
+    "second_factor_failed": N_("Wrong codes"),
+    "second_factor_reset": N_("Second factor reset"),
+    "second_factor_reset_requested": N_("Second factor reset requested"),
+}
 _VERSION = select(func.current_setting("server_version"))
+
+
+def name_mail(kind: str) -> str:
+    """Return what a mail is about; the page translates it."""
+    return _KINDS.get(kind, kind.replace("_", " ").capitalize())
 
 
 @router.get(MAIL)
@@ -26,7 +48,9 @@ async def list_mail(session: SessionDep, visit: UserVisit) -> Response:
     named = {each.payload["user_id"] for each in (*mails, *given_up) if "user_id" in each.payload}
     found = await users.find_emails(session, {uuid.UUID(each) for each in named})
     emails = {str(user_id): email for user_id, email in found.items()}
-    return visit.show("admin/mail.html", mails=mails, given_up=given_up, emails=emails)
+    return visit.show(
+        "admin/mail.html", mails=mails, given_up=given_up, emails=emails, name_mail=name_mail
+    )
 
 
 @router.post(f"{MAIL}/{{mail_id}}/retry")

@@ -11,12 +11,12 @@ from app.passkeys import service
 from app.passkeys.dependencies import RelyingPartyDep
 from app.passkeys.schemas import PasskeyCreate, PasskeyLogin, PasskeySecondStep, PasskeyUpdate
 from app.second_factors.dependencies import SecondFactorsDep
-from app.site.browsers import describe_device
 from app.site.confirming import Question, show_codes
 from app.site.dependencies import LATELY_ANYBODY, AnyVisit
 from app.site.entering import EntranceDep
 from app.site.forms import NewPasskeyForm, PasskeyForm
 from app.site.routing import go, new_router
+from app.web.languages import N_
 from app.web.session import SessionDep
 
 router = new_router()
@@ -45,8 +45,8 @@ async def sign_in_with_passkey(
 async def list_passkeys(session: SessionDep, visit: AnyVisit) -> Response:
     """Show the passkeys, and how to add one."""
     passkeys = await service.list_passkeys(session, visit.login)
-    suggested = describe_device(visit.request.headers.get("user-agent"))
-    return visit.show("account/passkeys.html", passkeys=passkeys, suggested=suggested)
+    user_agent = visit.request.headers.get("user-agent")
+    return visit.show("account/passkeys.html", passkeys=passkeys, user_agent=user_agent)
 
 
 @router.post(PATH, dependencies=LATELY_ANYBODY)
@@ -61,7 +61,7 @@ async def add_passkey(
     new = await service.create_passkey(session, relying_party, visit.login, data)
     if not new.recovery_codes:
         return go(PATH, "passkey")
-    message = "The passkey is added. All other devices are signed out."
+    message = N_("The passkey is added. All other devices are signed out.")
     return show_codes(visit, new.recovery_codes, message, PATH)
 
 
@@ -93,9 +93,9 @@ async def ask_to_remove_passkey(
     """Ask whether a passkey is to be removed."""
     passkey = await service.get_passkey(session, visit.login, passkey_id)
     question = Question(
-        title="Remove this passkey?",
-        text="It will sign you in no more. All other devices are signed out.",
-        button="Remove the passkey",
+        title=N_("Remove this passkey?"),
+        text=N_("It will sign you in no more. All other devices are signed out."),
+        button=N_("Remove the passkey"),
         back=PATH,
         about=passkey.name,
     )

@@ -8,8 +8,8 @@ from starlette.responses import Response
 
 from app.auth.sessions import Login
 from app.site.assets import ASSETS
-from app.site.browsers import describe_device
-from app.web.pages.rendering import Pages
+from app.site.browsers import find_device
+from app.web.pages.routing import PagesFor
 
 _HEADERS: Final = {
     "Content-Security-Policy": (
@@ -21,11 +21,12 @@ _HEADERS: Final = {
 }
 _VALUES: Final = {
     "assets": {name: f"/assets/{asset.path}" for name, asset in ASSETS.items()},
-    "describe_device": describe_device,
+    "find_device": find_device,
     "done": None,
     "enrolment": None,
     "kept": {},
     "next_path": "/account",
+    "rights": frozenset(),
 }
 
 
@@ -44,7 +45,7 @@ class Viewer(NamedTuple):
 
 
 def render(
-    pages: Pages,
+    pages: PagesFor,
     template: str,
     status: int = HTTPStatus.OK,
     headers: Mapping[str, str] | None = None,

@@ -14,14 +14,15 @@ from app.site.dependencies import LATELY_ANYBODY, AnyVisit
 from app.site.entering import EntranceDep
 from app.site.forms import CodeForm
 from app.site.routing import go, new_router
+from app.web.languages import N_
 from app.web.session import SessionDep
 
 router = new_router()
 PATH = "/account/second-factors"
 REMOVAL = Question(
-    title="Remove the app?",
-    text="Its codes will sign you in no more. All other devices are signed out.",
-    button="Remove the app",
+    title=N_("Remove the app?"),
+    text=N_("Its codes will sign you in no more. All other devices are signed out."),
+    button=N_("Remove the app"),
     back=PATH,
 )
 
@@ -68,7 +69,7 @@ async def confirm_totp(
 ) -> Response:
     """Let the app count, and show the recovery codes that come with the first factor."""
     codes = await service.confirm_totp(session, limits, gate, visit.login, form)
-    message = "The app is set up. All other devices are signed out."
+    message = N_("The app is set up. All other devices are signed out.")
     return show_codes(visit, codes.recovery_codes, message, PATH)
 
 
@@ -91,5 +92,5 @@ async def make_recovery_codes(
 ) -> Response:
     """Make ten new recovery codes, and show them this once."""
     codes = await service.make_recovery_codes(session, gate, visit.login)
-    message = "The codes that you had before work no more."
+    message = N_("The codes that you had before work no more.")
     return show_codes(visit, codes.recovery_codes, message, PATH)

@@ -18,6 +18,7 @@ from app.site.routing import go, new_router
 from app.site.users import PATH as USERS
 from app.users import service
 from app.users.schemas import UserUpdate
+from app.web.languages import N_
 from app.web.session import SessionDep
 
 router = new_router(visit_as_user, requires("users:write"), spare_superusers, get_recent_login)
@@ -37,40 +38,46 @@ class Change(StrEnum):
 
 _QUESTIONS: Final = {
     Change.DEACTIVATE: (
-        "Deactivate this account?",
-        "It is signed out everywhere, and nobody can sign in to it until it is active again.",
-        "Deactivate",
+        N_("Deactivate this account?"),
+        N_("It is signed out everywhere, and nobody can sign in to it until it is active again."),
+        N_("Deactivate"),
     ),
-    Change.ACTIVATE: ("Activate this account?", "Its owner can sign in again.", "Activate"),
+    Change.ACTIVATE: (
+        N_("Activate this account?"),
+        N_("Its owner can sign in again."),
+        N_("Activate"),
+    ),
     Change.PROMOTE: (
-        "Make this user an administrator?",
-        "Administrators see all users, and change and delete them.",
-        "Make administrator",
+        N_("Make this user an administrator?"),
+        N_("Administrators see all users, and change and delete them."),
+        N_("Make administrator"),
     ),
     Change.DEMOTE: (
-        "Take the administration away?",
-        "The user can only manage the own account then.",
-        "Take away",
+        N_("Take the administration away?"),
+        N_("The user can only manage the own account then."),
+        N_("Take away"),
     ),
     Change.SIGN_OUT: (
-        "Sign this user out everywhere?",
-        "All devices have to sign in again.",
-        "Sign out everywhere",
+        N_("Sign this user out everywhere?"),
+        N_("All devices have to sign in again."),
+        N_("Sign out everywhere"),
     ),
     Change.MAIL_LINK: (
-        "Mail a link?",
-        "The user gets a mail with a link to choose a password. A deactivated user gets none.",
-        "Send mail",
+        N_("Mail a link?"),
+        N_("The user gets a mail with a link to choose a password. A deactivated user gets none."),
+        N_("Send mail"),
     ),
     Change.RESET: (
-        "Reset the second factors?",
-        "The user is warned by mail at once, and gets a link in 24 hours that removes them all.",
-        "Begin the reset",
+        N_("Reset the second factors?"),
+        N_(
+            "The user is warned by mail at once, and gets a link in 24 hours that removes them all."
+        ),
+        N_("Begin the reset"),
     ),
     Change.DELETE: (
-        "Delete this account?",
-        "Everything that belongs to it goes with it, at once and for good.",
-        "Delete",
+        N_("Delete this account?"),
+        N_("Everything that belongs to it goes with it, at once and for good."),
+        N_("Delete"),
     ),
 }
 _HARMLESS: Final = {Change.ACTIVATE, Change.MAIL_LINK, Change.PROMOTE}

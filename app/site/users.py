@@ -5,7 +5,6 @@ from typing import Annotated
 from urllib.parse import urlencode
 
 from fastapi import Depends, Form, Query, Response
-from pydantic import BeforeValidator
 
 from app.auth import recovery
 from app.auth.dependencies import requires
@@ -14,33 +13,29 @@ from app.items.service import count_items
 from app.second_factors.dependencies import SecondFactorsDep
 from app.site.admin_events import list_latest
 from app.site.dependencies import LATELY, UserVisit, visit_as_user
-from app.site.forms import InvitationForm, OptionalLine, read_blank
+from app.site.forms import InvitationForm, UsersQuery
+from app.site.rights import show_rights
 from app.site.routing import go, new_router
+from app.site.user_roles import AmongDep, show_user_roles
 from app.users import service
-from app.users.schemas import State, UserCreate, UserQuery
+from app.users.schemas import UserCreate
 from app.web.session import SessionDep
 
-router = new_router(visit_as_user, requires("users:read"))
+router = new_router(visit_as_user, show_rights, requires("users:read"))
 PATH = "/admin/users"
 WRITERS = [Depends(requires("users:write")), *LATELY]
 
 
-class UsersQuery(UserQuery):
-    """A form sends its empty fields too."""
-
-    search: OptionalLine = None
-    state: Annotated[State | None, BeforeValidator(read_blank)] = None
-    done: str | None = None
-
-
 @router.get(PATH)
 async def list_users(
-    session: SessionDep, visit: UserVisit, query: Annotated[UsersQuery, Query()]
+    session: SessionDep,
+    visit: UserVisit,
+    query: Annotated[UsersQuery, Query()],
+    among: AmongDep,
 ) -> Response:
     """Show users, newest first."""
-    page = await service.list_users(session, query)
-    wanted = {"search": query.search, "state": query.state}
-    asked = urlencode({name: value for name, value in wanted.items() if value})
+    page = await service.list_users(session, query, among)
+    asked = urlencode(query.model_dump(exclude={"cursor", "limit", "done"}, exclude_none=True))
     first = f"{PATH}?{asked}" if asked else PATH
     return visit.show("admin/users.html", page=page, query=query, first=first)
 
@@ -61,7 +56,7 @@ async def invite_user(
     return go(f"{PATH}/{user.id}", "invited")
 
 
-@router.get(f"{PATH}/{{user_id}}")
+@router.get(f"{PATH}/{{user_id}}", dependencies=[Depends(show_user_roles)])
 async def show_user(
     session: SessionDep, gate: SecondFactorsDep, visit: UserVisit, user_id: uuid.UUID
 ) -> Response:

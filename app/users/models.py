@@ -50,8 +50,14 @@ class User(Timestamps, UserBase, table=True):
     __table_args__ = (
         CheckConstraint("email = lower(email)", name="email_is_canonical"),
         CheckConstraint(EMAIL_IS_ASCII, name="email_is_ascii"),
-        # For pages, newest first, and for the few superusers among many users.
+        # For pages, newest first: of all, and of those who are few among many.
         Index(None, "created_at", "id"),
+        Index("ix_user_deactivated", "created_at", "id", postgresql_where=text("NOT is_active")),
+        Index(
+            "ix_user_unverified",
+            *("created_at", "id"),
+            postgresql_where=text("email_verified_at IS NULL"),
+        ),
         Index("ix_user_search", SEARCHED, postgresql_using="gin").ddl_if(dialect="postgresql"),
         Index("ix_user_superuser", "id", postgresql_where=text("is_superuser")),
         Index(None, "deletion_due_at", postgresql_where=text("deletion_due_at IS NOT NULL")),
@@ -60,6 +66,8 @@ class User(Timestamps, UserBase, table=True):
     id: uuid.UUID = Field(default_factory=uuid.uuid4, primary_key=True)
     hashed_password: str = Field(sa_column_kwargs={"info": {NEVER_SHOWN: True}})
     email_verified_at: datetime | None = None
+    # None: as the browser asks. Text, as there may be another language with each release.
+    language: str | None = Field(default=None, max_length=35)
     # The owner has deleted it, and can take that back until then.
     deletion_due_at: datetime | None = None
     items: list["Item"] = Relationship(

@@ -8,6 +8,7 @@ from pydantic import MISSING, StrictBool
 from sqlmodel import Field
 
 from app.users.models import UserBase
+from app.web.languages import Language
 from app.web.pagination import PagePublic, PageQuery
 from app.web.schemas import Input, Line, Output, PublicEmail
 
@@ -15,9 +16,14 @@ from app.web.schemas import Input, Line, Output, PublicEmail
 class UserCreate(Input, UserBase):
     """A user that an administrator adds. It has no password until its owner sets one."""
 
+    language: Language | None = None
+
 
 class UserUpdateMe(Input):
     full_name: Line | MISSING | None = Field(default=MISSING, max_length=255)
+    language: Language | MISSING | None = Field(
+        default=MISSING, description="Of pages and mails; null: as the browser asks"
+    )
 
 
 class UserUpdate(UserUpdateMe):
@@ -25,7 +31,7 @@ class UserUpdate(UserUpdateMe):
     is_superuser: StrictBool | MISSING = MISSING
 
 
-State = Literal["active", "deactivated", "superuser"]
+State = Literal["active", "deactivated", "unverified", "superuser"]
 
 
 class UserQuery(PageQuery):
@@ -39,6 +45,8 @@ class UserPublic(Output):
     is_active: bool
     is_superuser: bool
     full_name: str | None
+    language: str | None
+    """Of pages and mails; null: as the browser asks."""
     id: uuid.UUID
     email_verified_at: datetime | None
     deletion_due_at: datetime | None

@@ -11,10 +11,11 @@ from sqlalchemy import delete, not_
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
+from sqlmodel.sql.expression import SelectOfScalar
 from structlog.contextvars import bind_contextvars
 
 from app.database.errors import violates
-from app.database.search import find_words
+from app.database.search import find_each, find_some, find_words
 from app.users.models import SEARCHED, User
 from app.users.permissions import SuperuserRequired
 from app.users.schemas import UserCreate, UserQuery, UserUpdate, UserUpdateMe
@@ -28,6 +29,7 @@ NO_PASSWORD = "!"  # noqa: S105  # no hash looks like this, so nothing matches i
 _STATES: Final = {
     "active": col(User.is_active),
     "deactivated": not_(col(User.is_active)),
+    "unverified": col(User.email_verified_at).is_(None),
     "superuser": col(User.is_superuser),
 }
 
@@ -81,15 +83,22 @@ async def find_emails(
     return dict((await session.exec(found)).all())
 
 
-async def list_users(session: AsyncSession, query: UserQuery) -> Page[User]:
+async def list_users(
+    session: AsyncSession, query: UserQuery, among: SelectOfScalar[uuid.UUID] | None = None
+) -> Page[User]:
     """Return a page of users, newest first, in whose address or name each word begins one.
 
-    An address that somebody has finds nobody else.
+    An address that somebody has finds nobody else. `among` selects the ids of those who count.
     """
     states = [_STATES[query.state]] if query.state else []
+    if among is not None and not states and query.search is None:
+        return await get_page(session, select(User), query, found=find_each(User, among))
+    if among is not None:
+        states.append(col(User.id).in_(among))
     matching = select(User).where(*states)
     if query.search is None:
-        return await get_page(session, matching, query)
+        found = None if among is None else find_some(User, *states)
+        return await get_page(session, matching, query, found=found)
     email = find_canonical_email(query.search)
     if email and (known := list(await session.exec(matching.where(col(User.email) == email)))):
         return Page(known)

@@ -18,6 +18,7 @@ from structlog.contextvars import bind_contextvars
 from app.database import errors as database
 from app.observability.metrics import UNAVAILABLE
 from app.web.errors import FieldError, InvalidField, OutcomeUnknown, ServiceError, Unavailable
+from app.web.languages import N_
 from app.web.problems import Problem
 
 # RFC 9110's names, for versions of Python that still have those of RFC 2616.
@@ -67,7 +68,7 @@ async def _invalid_field(request: Request, error: InvalidField) -> Response:
 
 def _refuse_fields(request: Request, fields: list[FieldError]) -> Response:
     status = HTTPStatus.UNPROCESSABLE_ENTITY
-    return _respond(request, status, "The request is not valid", errors=fields)
+    return _respond(request, status, N_("The request is not valid"), errors=fields)
 
 
 def _location(loc: tuple[str | int, ...]) -> list[str | int]:
@@ -106,7 +107,7 @@ async def _integrity_error(request: Request, error: IntegrityError) -> Response:
     if database.sqlstate(error) not in _CONFLICTS:
         raise error
     bind_contextvars(constraint=database.find_constraint(error))
-    text = "Another row has these values, or one that is referred to is not there"
+    text = N_("Another row has these values, or one that is referred to is not there")
     return _respond(request, HTTPStatus.CONFLICT, text)
 
 
@@ -120,7 +121,7 @@ async def _refuse(request: Request, refusal: ServiceError, error: Exception) -> 
 
 
 async def _unexpected_error(request: Request, _: Exception) -> Response:
-    return _respond(request, HTTPStatus.INTERNAL_SERVER_ERROR, "Something went wrong here")
+    return _respond(request, HTTPStatus.INTERNAL_SERVER_ERROR, N_("Something went wrong here"))
 
 
 def _respond(

@@ -1,6 +1,7 @@
-"""The pages that show the OpenAPI document, with a policy that lets just them work.
+"""The page that shows the OpenAPI document, with a policy that lets just it work.
 
-Their programs are files of the package `fastapi-offline`, so that they need no internet.
+Its program is a file of the package `fastapi-offline`, so that it needs no internet. There is no
+ReDoc: it writes style elements, which the policy would have to let in from anywhere.
 """
 
 import base64
@@ -11,16 +12,15 @@ from importlib.resources import files
 from typing import Any, Final
 
 from fastapi import APIRouter, Request, Response
-from fastapi.openapi.docs import get_redoc_html, get_swagger_ui_html
+from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.responses import FileResponse
 
 OPENAPI_PATH = "/openapi.json"
 _INLINE_SCRIPT: Final = re.compile(rb"<script>(.*?)</script>", re.DOTALL)
 _VERSION: Final = version("fastapi-offline")
 _POLICY: Final = (
-    "default-src 'none'; script-src 'self' {hashes}; style-src 'self'{styles}; worker-src blob:;"
-    " connect-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'none';"
-    " frame-ancestors 'none'"
+    "default-src 'none'; script-src 'self' {hashes}; style-src 'self'; connect-src 'self';"
+    " img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 
 router = APIRouter(tags=["docs"], include_in_schema=False)
@@ -46,23 +46,9 @@ async def get_swagger_ui(request: Request) -> Response:
     return _protect(page)
 
 
-@router.get("/redoc")
-async def get_redoc(request: Request) -> Response:
-    """Show the operations and schemas, for reading."""
-    page = get_redoc_html(
-        openapi_url=_address(request, OPENAPI_PATH),
-        title=request.app.title,
-        redoc_js_url=_address(request, "/docs/redoc.standalone.js"),
-        redoc_favicon_url=_address(request, "/docs/favicon.png"),
-        with_google_fonts=False,
-    )
-    # Its program writes style elements, which nothing else does here.
-    return _protect(page, styles=" 'unsafe-inline'")
-
-
 @router.get("/docs/swagger-ui-bundle.js")
 async def get_swagger_ui_script() -> Response:
-    """Return the program of the one page."""
+    """Return the program of the page."""
     return _send("swagger-ui-bundle.js")
 
 
@@ -70,12 +56,6 @@ async def get_swagger_ui_script() -> Response:
 async def get_swagger_ui_style() -> Response:
     """Return how it looks."""
     return _send("swagger-ui.css")
-
-
-@router.get("/docs/redoc.standalone.js")
-async def get_redoc_script() -> Response:
-    """Return the program of the other page."""
-    return _send("redoc.standalone.js")
 
 
 @router.get("/docs/favicon.png")
@@ -96,8 +76,8 @@ def _address(request: Request, path: str) -> str:
     return root.rstrip("/") + path + release
 
 
-def _protect(page: Response, *, styles: str = "") -> Response:
+def _protect(page: Response) -> Response:
     digests = [hashlib.sha256(each).digest() for each in _INLINE_SCRIPT.findall(page.body)]
     hashes = " ".join(f"'sha256-{base64.b64encode(digest).decode()}'" for digest in digests)
-    page.headers["Content-Security-Policy"] = _POLICY.format(hashes=hashes, styles=styles)
+    page.headers["Content-Security-Policy"] = _POLICY.format(hashes=hashes)
     return page

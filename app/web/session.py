@@ -13,6 +13,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.database.transactions import Database, commit, release_connection
 from app.web.handlers import answer
+from app.web.languages import SPOKEN
+from app.web.negotiation import find_language
 
 
 async def get_database(connection: HTTPConnection) -> Database:
@@ -35,6 +37,8 @@ async def get_session(connection: HTTPConnection) -> AsyncSession:
         database = await get_database(connection)
         reads = connection.scope.get("method") == "GET"
         session = database.new_session(bind=database.reading if reads else database.engine)
+        if not reads:  # for mail, which only a transaction can put into the outbox
+            session.info[SPOKEN] = find_language(connection)
         connection.state.sqlmodel_session = session
         connection.state.sqlmodel_sessions.append(session)
     return session

@@ -10,6 +10,8 @@ from fastapi import Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
+from app.web.languages import N_
+
 
 class StrictRequest(Request):
     async def json(self) -> Any:
@@ -39,7 +41,7 @@ async def require_utf8(request: Request) -> None:
         raise RequestValidationError([error])
     form = request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded")
     if form and not _is_utf8(await request.body()):
-        raise HTTPException(HTTPStatus.BAD_REQUEST, "The form is not UTF-8")
+        raise HTTPException(HTTPStatus.BAD_REQUEST, N_("The form is not UTF-8"))
 
 
 async def given_once(request: Request) -> None:

@@ -50,11 +50,10 @@ def _check_loop(stack: Stack) -> None:
     with step("a code change is served"):
         _change_code(stack)
     with step("a model change, its revision by the container, upgrade, check"):
-        models = stack.folder / "app" / "items" / "models.py"
-        field = "    color: Line | None = Field(default=None, max_length=20)\n"
-        models.write_text(
-            models.read_text().replace("    description: ", f"{field}    description: ")
-        )
+        items = stack.folder / "app" / "items"
+        color = "    color: Line | None = Field(default=None, max_length=20)\n"
+        _put_before(items / "models.py", "    description: Text", color)
+        _put_before(items / "schemas.py", "    description: str", "    color: str | None\n")
         stack.compose(*_REVISE, "Add color to Item")
         _check_owner(stack)
         stack.wait_for_status("/readyz", 503)  # until the database has it
@@ -71,6 +70,10 @@ def _check_loop(stack: Stack) -> None:
         both = " & ".join(["docker compose run --rm migrate"] * 2)
         stack.run("sh", "-c", f"{both} & wait $! && wait")
         stack.wait_for_status("/readyz", 200)
+
+
+def _put_before(path: Path, line: str, field: str) -> None:
+    path.write_text(path.read_text().replace(line, f"{field}{line}", 1))
 
 
 def _change_code(stack: Stack) -> None:

@@ -23,7 +23,6 @@ STATEMENTS = {
     "GET /openapi.json": 0,
     "GET /docs": 0,
     "GET /docs/oauth2-redirect": 0,
-    "GET /redoc": 0,
     "GET /set-password": 0,
     "POST /set-password": 11,
     "GET /confirm-email": 0,

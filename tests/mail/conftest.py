@@ -13,6 +13,7 @@ from app.mail.worker import MailWorker
 from tests.smtp_server import Catcher, running_smtp_server
 
 PUBLIC_URL = "https://app.example.com"
+SENDER = Address("Marble shop", addr_spec="no-reply@example.com")
 
 
 @pytest.fixture
@@ -23,8 +24,7 @@ async def smtp() -> AsyncIterator[Catcher]:
 
 @pytest.fixture
 def composer() -> Composer:
-    sender = Address("Marble shop", addr_spec="no-reply@example.com")
-    return Composer(public_url=PUBLIC_URL, sender=sender)
+    return Composer(public_url=PUBLIC_URL, sender=SENDER)
 
 
 @pytest.fixture

@@ -28,7 +28,11 @@ NOW = datetime(2026, 11, 21, 8, 30, tzinfo=timezone(timedelta(hours=1)))
 
 
 def compose(
-    composer: Composer, kind: str, to: str = "ada@example.com", **values: str
+    composer: Composer,
+    kind: str,
+    to: str = "ada@example.com",
+    language: str | None = None,
+    **values: str,
 ) -> EmailMessage:
     values = {
         "token": "uml_x",
@@ -36,7 +40,7 @@ def compose(
         "user_agent": "tests",
         "days": "30",
     } | values
-    letter = Letter(kind, to, values)
+    letter = Letter(kind, to, values, language=language)
     return composer.compose(letter, id_=uuid.UUID(int=1), happened_at=NOW, sent_at=NOW)
 
 

@@ -18,7 +18,7 @@ _numbers = count(1)
 async def give_role(session: AsyncSession, user: User, *permissions: str) -> Role:
     """Make a role of these permissions, and give it to the user."""
     granted = [RolePermission(permission=each) for each in permissions]
-    role = Role(name=f"Role {next(_numbers)}", granted=granted)
+    role = Role(name=f"{next(_numbers)}", granted=granted)
     session.add(role)
     await session.flush()
     session.add(UserRole(user_id=user.id, role_id=role.id))

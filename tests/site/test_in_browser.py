@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, ConsoleMessage, Page, expect
+from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, expect
 from pyotp import TOTP
 from sqlalchemy import URL
 
@@ -139,6 +139,8 @@ def test_person_walks_through_the_account(open_page: Callable[..., Page]) -> Non
     expect(page).to_have_url(re.compile("/account$"))
     page.get_by_role("link", name="Change the password").click()
     look(page, "Your password", "password")
+    page.goto("/account/email")
+    look(page, "Another address", "email")
     code = set_up_app(page)
     page.get_by_role("link", name="Passkeys").click()
     look(page, "Passkeys", "passkeys-none")
@@ -180,6 +182,8 @@ def come_back_and_leave(page: Page, code: str) -> None:
     look(page, "Devices", "devices")
     page.get_by_role("link", name="History").click()
     look(page, "History", "history")
+    page.goto("/account/second-factors/app/remove")
+    look(page, "Remove the app?", "app-removal")
     page.goto("/account/delete")
     look(page, "Delete your account", "delete")
     page.get_by_label("Type your e-mail address").fill("eve@example.com")
@@ -229,6 +233,57 @@ def test_administrator_looks_at_everything(site: Site, open_page: Callable[..., 
     look(page, "Not found", "not-found")
 
 
+def test_administrator_makes_a_role_and_gives_it(
+    site: Site, open_page: Callable[..., Page]
+) -> None:
+    page = open_page("/admin")
+    sign_in(page, demo.ADMINISTRATOR, site.password)
+    page.get_by_role("link", name="Roles").click()
+    look(page, "Roles", "roles")
+    page.get_by_role("link", name="Add a role").click()
+    look(page, "Add a role", "role-new")
+    page.get_by_label("Name").fill("Support")
+    press(page, "Add")
+    look(page, "Add a role", "role-taken")
+    page.get_by_label("Name").fill("Readers")
+    page.get_by_label("users:read").check()
+    press(page, "Add")
+    look(page, "Readers", "role")
+    page.goto("/admin/users?search=gana")
+    page.get_by_role("link", name=re.compile("gana-")).click()
+    page.get_by_label("Another role").select_option("Readers")
+    press(page, "Give")
+    expect(page.get_by_role("status")).to_have_text("The user has the role now.")
+    look(page, page.get_by_role("heading", level=1).inner_text(), "user-with-roles")
+    page.get_by_role("link", name="Readers", exact=True).click()
+    page.get_by_role("link", name="See the users").click()
+    look(page, "Users", "users-by-role")
+    page.get_by_role("link", name=re.compile("gana-")).click()
+    page.get_by_role("link", name="Take away: Readers").click()
+    look(page, "Take this role away?", "role-taking")
+    press(page, "Take the role")
+    expect(page.get_by_role("status")).to_have_text("The user no longer has the role.")
+
+
+def test_holder_of_a_role_sees_what_it_permits(site: Site, open_page: Callable[..., Page]) -> None:
+    page = open_page("/admin/users?search=ada-")
+    sign_in(page, demo.ADMINISTRATOR, site.password)
+    email = page.get_by_role("link", name=re.compile("ada-")).inner_text()
+    press(page, "Sign out")
+    page.goto("/sign-in")
+    sign_in(page, email, site.password)
+    look(page, "Your account", "account-of-support")
+    page.get_by_role("link", name="Go there").click()
+    look(page, "Users", "users-of-support")
+    page.get_by_role("link", name=email).click()
+    look(page, email, "user-of-support")
+    page.get_by_role("link", name="Roles").click()
+    page.get_by_role("link", name="Support").click()
+    look(page, "Support", "role-of-support")
+    page.goto("/admin/users/new")
+    look(page, "Not allowed", "not-allowed")
+
+
 def test_everything_works_without_javascript(open_page: Callable[..., Page]) -> None:
     page = open_page("/sign-up", java_script_enabled=False, viewport=NARROW)
     page.get_by_label("E-mail address").fill("noa@example.com")
@@ -240,10 +295,65 @@ def test_everything_works_without_javascript(open_page: Callable[..., Page]) -> 
     press(page, "Save")
     sign_in(page, "noa@example.com", PASSWORD)
     expect(page.get_by_role("heading", level=1)).to_have_text("Welcome back")
+    expect(page.get_by_role("button", name="Sign out")).to_be_visible()
     take_picture(page, "welcome-back")
     press(page, "Go on")
     expect(page.get_by_role("status")).to_have_text("Your name is saved.")
     expect(page.get_by_role("main")).to_contain_text("Noa")
+
+
+def test_administration_works_without_javascript(
+    site: Site, open_page: Callable[..., Page]
+) -> None:
+    page = open_page("/admin/users", java_script_enabled=False, viewport=NARROW)
+    sign_in(page, demo.ADMINISTRATOR, site.password)
+    page.get_by_label("Name or address").fill("wolfe")
+    page.get_by_label("Show").select_option("Not confirmed")
+    press(page, "Search")
+    page.get_by_role("link", name=re.compile("wolfe-")).click()
+    page.get_by_role("link", name="Deactivate").click()
+    press(page, "Deactivate")
+    expect(page.get_by_role("status")).to_contain_text("The account is deactivated")
+    page.get_by_role("link", name="Activate").click()
+    press(page, "Activate")
+    expect(page.get_by_role("status")).to_have_text("The account is active again.")
+    page.get_by_role("link", name="Mail", exact=True).click()
+    press(page, "Try now: Password reset")
+    expect(page.get_by_role("status")).to_have_text("The mail is tried again at once.")
+
+
+def tab_to(page: Page, wanted: Locator) -> None:
+    """Press Tab until something has the focus, and see that it shows."""
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        if wanted.evaluate("each => each === document.activeElement"):
+            break
+    expect(wanted).to_be_focused()
+    outline = wanted.evaluate("each => getComputedStyle(each).outlineStyle")
+    assert outline == "solid"
+
+
+def test_administrator_looks_after_a_user_by_keyboard_alone(
+    site: Site, open_page: Callable[..., Page]
+) -> None:
+    page = open_page("/admin/users")
+    page.keyboard.type(demo.ADMINISTRATOR)
+    page.keyboard.press("Tab")
+    page.keyboard.type(site.password)
+    page.keyboard.press("Enter")
+    tab_to(page, page.get_by_label("Name or address"))
+    page.keyboard.type("bobby")
+    page.keyboard.press("Enter")
+    tab_to(page, page.get_by_role("link", name=re.compile("bobby-")))
+    page.keyboard.press("Enter")
+    tab_to(page, page.get_by_role("link", name="Activate"))
+    page.keyboard.press("Enter")
+    tab_to(page, page.get_by_role("button", name="Activate"))
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("status")).to_have_text("The account is active again.")
+    tab_to(page, page.get_by_role("button", name="Sign out"))
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", level=1)).to_have_text(NAME)
 
 
 def test_account_is_changed_by_keyboard_alone(open_page: Callable[..., Page]) -> None:
@@ -258,14 +368,23 @@ def test_account_is_changed_by_keyboard_alone(open_page: Callable[..., Page]) ->
     skip = page.get_by_role("link", name="Skip to the content")
     expect(skip).to_be_focused()
     page.keyboard.press("Enter")
-    change = page.get_by_role("link", name="Change the name")
-    for _ in range(12):
-        if change.evaluate("each => each === document.activeElement"):
-            break
-        page.keyboard.press("Tab")
-    expect(change).to_be_focused()
+    tab_to(page, page.get_by_role("link", name="Change the name"))
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", level=1)).to_have_text("Your name")
+    tab_to(page, page.get_by_label("Name"))
+    page.keyboard.type(" the keyboarder")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("status")).to_have_text("Your name is saved.")
+    tab_to(page, page.get_by_role("button", name="Sign out"))
+    page.keyboard.press("Enter")
+    tab_to(page, page.get_by_role("main").get_by_role("link", name="Sign in"))
+    page.keyboard.press("Enter")
+    expect(page.get_by_label("E-mail address")).to_be_focused()
+    page.keyboard.type("kay@example.com")
+    page.keyboard.press("Tab")
+    page.keyboard.type(PASSWORD)
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Your account")
 
 
 def test_asvs_3_5_2_form_of_another_site_signs_nobody_out(
@@ -296,6 +415,10 @@ def test_documentation_needs_no_other_host(open_page: Callable[..., Page]) -> No
     page.on("request", lambda request: addresses.append(request.url))
     page.goto("/docs")
     expect(page.get_by_text("/api/v1/users/me/password")).to_be_visible()
+    page.get_by_text("/readyz").first.click()
+    press(page, "Try it out")
+    press(page, "Execute")
+    expect(page.get_by_text("Response headers").first).to_be_visible()
     take_picture(page, "docs")
     hosts = {urlsplit(address).hostname for address in addresses}
     assert hosts - {None} == {"localhost"}

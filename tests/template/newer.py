@@ -38,7 +38,7 @@ def downgrade() -> None:
 
 def improve(newer: Project) -> None:
     """Commit changes that a project may take as they are."""
-    newer.replace("app/greeting.py", '"""', '"""Newer. ')
+    newer.replace("app/cli/greeting.py", '"""', '"""Newer. ')
     newer.replace("app/users/models.py", _BEFORE, _BEFORE + _FIELD)
     newer.replace("app/items/service.py", '"""', '"""Newer. ')
     newer.replace("docs/accounts.md", "# Accounts\n", "# Accounts\n\nNewer.\n")

@@ -3,6 +3,7 @@
 import pytest
 
 from template.errors import TemplateError
+from template.features import read_template
 from template.names import choose_names
 from tests.servers import ROOT
 
@@ -66,3 +67,9 @@ def test_name_that_cannot_be_is_refused_in_a_line(name: str, slug: str, reason: 
         choose_names(ROOT, name, slug)
     assert reason in str(refused.value)
     assert "\n" not in str(refused.value)
+
+
+def test_catalogs_have_nothing_that_a_project_renames() -> None:
+    for path in sorted((ROOT / "app/locale").rglob("*.po")):
+        text = path.read_text("utf-8")
+        assert [old for old in read_template().renames if old in text] == [], path

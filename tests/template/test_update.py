@@ -74,7 +74,7 @@ def test_changes_come_into_a_project_that_has_grown(newer: Project, project: Pro
     assert "2026-12-01_nickname.py" in said
     assert project.git("status", "--porcelain") == ""
     for file, text in (
-        ("app/greeting.py", "Newer."),
+        ("app/cli/greeting.py", "Newer."),
         ("docs/accounts.md", "Newer."),
         ("docs/architecture.md", 'nickname "optional"'),
         ("requirements.txt", "# newer"),
@@ -93,19 +93,19 @@ def test_changes_come_into_a_project_that_has_grown(newer: Project, project: Pro
 
 @pytest.mark.long
 def test_conflicts_are_listed_and_can_be_given_up(newer: Project, project: Project) -> None:
-    project.replace("app/greeting.py", "API docs:   ", "Ours:       ")
+    project.replace("app/cli/greeting.py", "API docs:   ", "Ours:       ")
     (project.folder / "docs/migrations.md").unlink()
     mine = project.commit("Change what the service says")
-    newer.replace("app/greeting.py", "API docs:   ", "Theirs:     ")
+    newer.replace("app/cli/greeting.py", "API docs:   ", "Theirs:     ")
     newer.replace("docs/migrations.md", "# Migrations\n", "# Migrations\n\nNewer.\n")
     add_revision(newer, "item")
     newer.commit("Improve the template")
     code, said = update(project)
     assert code == 1
-    assert "these files are in conflict:\n    app/greeting.py\nResolve" in said
+    assert "these files are in conflict:\n    app/cli/greeting.py\nResolve" in said
     assert "stay away:\n    docs/migrations.md\n" in said
     assert "tables that are not here; `make revision` writes what is left:\n    2026-12-01" in said
-    assert "Ours:       " in (project.folder / "app/greeting.py").read_text()
+    assert "Ours:       " in (project.folder / "app/cli/greeting.py").read_text()
     project.git("cherry-pick", "--abort")
     project.git("switch", "--quiet", "main")
     assert project.git("rev-parse", "HEAD") == mine

@@ -1,7 +1,9 @@
 // What pages can do better with a script.
 (() => {
-  // Instants in the visitor's own time zone and words.
-  const format = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
+  // Instants in the visitor's own time zone and habits, and in the words of the page.
+  const { lang } = document.documentElement;
+  const spoken = navigator.languages.find((each) => each.split("-")[0] === lang) ?? lang;
+  const format = new Intl.DateTimeFormat(spoken, { dateStyle: "medium", timeStyle: "short" });
   for (const time of document.querySelectorAll("time[datetime]")) {
     time.title = time.textContent;
     time.textContent = format.format(new Date(time.dateTime));
@@ -43,7 +45,7 @@
     const content = await answer.json();
     if (answer.ok) return content.options;
     if (content.code === "recent_login_required") location.reload();
-    throw new Error(content.detail);
+    throw new Error(content.code);
   };
   const sign = async (form, mediation) => {
     running.abort();
@@ -70,9 +72,8 @@
       try {
         send(form, await sign(form));
       } catch (error) {
-        said.textContent = error.name === "NotAllowedError" || error.name === "AbortError"
-          ? "Nothing was done: the passkey was not used."
-          : error.message;
+        const isUnused = error.name === "NotAllowedError" || error.name === "AbortError";
+        said.textContent = isUnused ? form.dataset.unused : form.dataset.failed;
       }
       button.classList.remove("busy");
     });

@@ -1,13 +1,16 @@
-"""Pages as HTML: the Jinja environment, and the security policy that is made of its templates."""
+"""Pages as HTML: their templates in each language, and the security policy made of these."""
 
 from base64 import b64encode
 from collections.abc import Mapping
+from gettext import NullTranslations
 from hashlib import sha256
 from http import HTTPStatus
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.responses import HTMLResponse
+
+from app.web.languages import DEFAULT, NAMES, Language, read_catalogs
+from app.web.templating import new_environment
 
 TEMPLATES = Path(__file__).parent / "templates"
 _APP = Path(__file__).parents[2]  # whose features bring templates of their own
@@ -16,25 +19,28 @@ _APP = Path(__file__).parents[2]  # whose features bring templates of their own
 class Pages:
     """The templates; `values` are what all of them may show, such as the service's name."""
 
-    def __init__(self, **values: object) -> None:
-        self._environment = Environment(
-            loader=FileSystemLoader([TEMPLATES, *sorted(_APP.glob("*/templates"))]),
-            autoescape=True,
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
+    def __init__(
+        self, *, catalogs: Mapping[Language, NullTranslations] | None = None, **values: object
+    ) -> None:
+        folders = [TEMPLATES, *sorted(_APP.glob("*/templates"))]
+        self._environments = {
+            language: new_environment(folders, catalog, autoescape=True)
+            for language, catalog in (catalogs or read_catalogs()).items()
+        }
         nothing: dict[str, object] = {
             "problem": None,
             "errors": {},
             "typed": {},
             "signed_in_as": None,
         }
-        self._environment.globals |= nothing | values
+        for language, environment in self._environments.items():
+            spoken = {"language": language, "languages": NAMES}
+            environment.globals |= nothing | spoken | values
         self._headers = {
             "Cache-Control": "no-store",
             "Content-Security-Policy": self._make_policy(),
             "Referrer-Policy": "no-referrer",
+            "Vary": "Accept-Language",
         }
 
     def _make_policy(self) -> str:
@@ -47,7 +53,7 @@ class Pages:
 
     def _hash(self, template: str) -> str:
         """Return the source expression for what stands inline (CSP level 3, section 2.3.1)."""
-        text = self._environment.get_template(template).render()
+        text = self._environments[DEFAULT].get_template(template).render()
         return f"'sha256-{b64encode(sha256(text.encode()).digest()).decode()}'"
 
     def render(
@@ -55,11 +61,14 @@ class Pages:
         template: str,
         status: int = HTTPStatus.OK,
         headers: Mapping[str, str] | None = None,
+        *,
+        language: Language = DEFAULT,
         **values: object,
     ) -> HTMLResponse:
         """Fill a template; every value is escaped, and one that is missing is an error."""
-        html = self._environment.get_template(template).render(values)
+        html = self._environments[language].get_template(template).render(values)
+        spoken = {"Content-Language": language}
         # What was typed may have lone surrogates, which no encoding has a place for.
         return HTMLResponse(
-            html.encode(errors="replace"), status, {**(headers or {}), **self._headers}
+            html.encode(errors="replace"), status, {**(headers or {}), **self._headers, **spoken}
         )

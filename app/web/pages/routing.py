@@ -1,13 +1,16 @@
 """Routes of pages: what is refused is shown on the page, and forms of other sites are refused."""
 
 from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import dataclass
 from functools import partial
+from http import HTTPStatus
 from typing import Annotated, Any
 
 from fastapi import Depends, Request, Response
 from pydantic import MISSING
 
 from app.web.errors import FieldError, Forbidden
+from app.web.negotiation import find_language
 from app.web.pages.rendering import Pages
 from app.web.problems import Problem
 from app.web.router import ServiceRoute
@@ -23,6 +26,24 @@ _OF_NO_FIELD = {"extra_forbidden", "given_twice"}
 
 class CrossSitePost(Forbidden):
     """The form was sent from another site; nothing was done."""
+
+
+@dataclass(frozen=True, slots=True)
+class PagesFor:
+    """The pages, in the language of a request: it may be known late, with who is calling."""
+
+    request: Request
+
+    def render(
+        self,
+        template: str,
+        status: int = HTTPStatus.OK,
+        headers: Mapping[str, str] | None = None,
+        **values: object,
+    ) -> Response:
+        pages: Pages = self.request.app.state.pages
+        language = find_language(self.request)
+        return pages.render(template, status, headers, language=language, **values)
 
 
 class PageRoute(ServiceRoute):
@@ -49,7 +70,7 @@ def _show_problem(
     errors = {str(error.loc[-1]): error for error in wrong if error.type not in _OF_NO_FIELD}
     if field := _FIELDS.get(problem.code):
         errors[field] = FieldError(loc=[field], msg=problem.detail, type=problem.code)
-    return request.app.state.pages.render(  # type: ignore[no-any-return]  # a state has no types
+    return PagesFor(request).render(
         template,
         problem.status,
         headers,
@@ -60,12 +81,11 @@ def _show_problem(
     )
 
 
-async def get_pages(request: Request) -> Pages:
-    pages: Pages = request.app.state.pages
-    return pages
+async def get_pages(request: Request) -> PagesFor:
+    return PagesFor(request)
 
 
-PagesDep = Annotated[Pages, Depends(get_pages)]
+PagesDep = Annotated[PagesFor, Depends(get_pages)]
 
 
 async def refuse_cross_site(request: Request) -> None:

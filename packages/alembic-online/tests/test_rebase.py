@@ -4,7 +4,7 @@ import pytest
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 
-from alembic_online.rebase import rebase
+from alembic_online.rebase import main, rebase
 
 REVISION = '''"""{name}
 
@@ -68,3 +68,21 @@ def test_rebase_needs_two_heads(folder: Path, heads: int) -> None:
         add(folder, f"head{number}", None, day=number + 1)
     with pytest.raises(CommandError, match=f"needs two heads, and there are {heads}"):
         rebase(ScriptDirectory(str(folder)))
+
+
+@pytest.mark.parametrize("argument", ["--help", "--dry-run"])
+def test_command_rebases_only_without_other_arguments(
+    folder: Path, argument: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add(folder, "a", None, 1)
+    add(folder, "b", "a", 2)
+    add(folder, "c", "a", 3)
+    ini = folder / "alembic.ini"
+    ini.write_text(f"[alembic]\nscript_location = {folder}\n")
+    monkeypatch.setattr("sys.argv", ["rebase", "--config", str(ini), argument])
+    with pytest.raises(SystemExit):
+        main()
+    assert len(ScriptDirectory(str(folder)).get_heads()) == 2
+    monkeypatch.setattr("sys.argv", ["rebase", "--config", str(ini)])
+    main()
+    assert ScriptDirectory(str(folder)).get_heads() == ["c"]

@@ -4,6 +4,7 @@ Two developers who each add a revision leave two heads once both are merged. A m
 hide that nobody has tried them one after the other; a rebase makes the order plain.
 """
 
+import argparse
 import re
 import sys
 from pathlib import Path
@@ -58,8 +59,16 @@ def _replace_parent(path: Path, parent: str) -> None:
     path.write_text(text, "utf-8")
 
 
-if __name__ == "__main__":
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m alembic_online.rebase", description=(__doc__ or "").partition("\n")[0]
+    )
+    parser.add_argument("-c", "--config", default="alembic.ini", help="alembic.ini, where it is")
     try:
-        print(rebase(ScriptDirectory.from_config(Config("alembic.ini"))))  # noqa: T201
+        print(rebase(ScriptDirectory.from_config(Config(parser.parse_args().config))))  # noqa: T201  # what the command is for
     except CommandError as error:
         sys.exit(f"rebase-revision: {error}")
+
+
+if __name__ == "__main__":
+    main()

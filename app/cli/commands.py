@@ -17,9 +17,10 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from app.auth.passwords import PasswordHasher
 from app.auth.schemas import SignUp
 from app.auth.service import sign_up
+from app.cli.opening import UsageError, migrated_database, run_with_database, transact
+from app.cli.seed import seed as add_demo_data
 from app.mail.letters import Letter
 from app.mail.outlet import Outlet
-from app.opening import UsageError, migrated_database, run_with_database, transact
 from app.parts import (
     ACCOUNT_COMMANDS,
     COMMAND_WITNESSES,
@@ -31,7 +32,6 @@ from app.parts import (
     create_hasher,
     create_outlet,
 )
-from app.seed import seed as add_demo_data
 from app.settings import Settings, read_settings
 from app.web.schemas import find_canonical_email
 

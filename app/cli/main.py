@@ -16,23 +16,23 @@ from alembic.util import CommandError
 from sqlalchemy.exc import DBAPIError
 
 from app.auth.authorization import list_access
-from app.commands import commands
-from app.database.diagram import draw_schema
-from app.database.embedded import EmbeddedServerError
-from app.database.tables import ModelError, load_models
-from app.database.transactions import Database
-from app.database.url import DatabaseURLError
-from app.greeting import describe_first_steps, describe_service
-from app.mail.outlet import MailError
-from app.main import create_app
-from app.observability.logging import configure_logging
-from app.opening import (
+from app.cli.commands import commands
+from app.cli.greeting import describe_first_steps, describe_service
+from app.cli.opening import (
     UsageError,
     any_database,
     migrated_database,
     require_revision,
     run_with_database,
 )
+from app.database.diagram import draw_schema
+from app.database.embedded import EmbeddedServerError
+from app.database.tables import ModelError, load_models
+from app.database.transactions import Database
+from app.database.url import DatabaseURLError
+from app.mail.outlet import MailError
+from app.main import create_app
+from app.observability.logging import configure_logging
 from app.parts import create_mail_worker
 from app.settings import PROJECT, Settings, SettingsError, read_settings
 from app.web.errors import ServiceError
