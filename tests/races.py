@@ -17,7 +17,6 @@ WAITING = """SELECT count(*) FROM pg_stat_activity
 # There, the one that waits for a lock may be at another server on behalf of this one.
 WAITING_ON_CITUS = """SELECT count(DISTINCT waiting_gpid) FROM citus_lock_waits
     JOIN citus_stat_activity ON global_pid = waiting_gpid WHERE datname = current_database()"""
-IS_CITUS = "SELECT to_regclass('citus_lock_waits') IS NOT NULL"
 
 
 async def race(
@@ -36,7 +35,12 @@ async def race(
 
 async def count_waiting(app: FastAPI) -> int:
     async with app.state.database.new_session() as session:
-        connection = await session.connection()
-        is_citus = await connection.scalar(text(IS_CITUS))
-        count: int = await connection.scalar(text(WAITING_ON_CITUS if is_citus else WAITING))
+        waiting = text(WAITING_ON_CITUS if await is_citus(session) else WAITING)
+        count: int = await (await session.connection()).scalar(waiting)
         return count
+
+
+async def is_citus(session: AsyncSession) -> bool:
+    """Tell whether the tables are on several servers, whose locks do not see each other's."""
+    view = text("SELECT to_regclass('citus_lock_waits') IS NOT NULL")
+    return bool(await (await session.connection()).scalar(view))
