@@ -2,10 +2,13 @@
 --
 -- Run it once as the owner of the tables, after the first migration and in this order; the first
 -- statement alone, which locks the table while it builds the index anew. Models and revisions stay
--- as they are; `alembic check` tells of the other primary key of item, which is meant so.
+-- as they are, but that alembic.ini has to say, below `[alembic]`, that the primary key of item is
+-- meant to be another one here, for `alembic check` and autogenerate:
+--     unmanaged = item.pk_item
 --
--- What you add for each user gets the same: a primary key that begins with its owner, and a line
--- like the last one, with `colocate_with => 'item'`. Everything else stays where the migrations run.
+-- What you add for each user gets the same: a primary key that begins with its owner, listed as
+-- unmanaged, and a line like the last one, with `colocate_with => 'item'`. Everything else stays
+-- where the migrations run.
 --
 -- Citus refuses on a distributed table: what is unique without `owner_id`, identity columns, and a
 -- foreign key to `item (id)`. ADD COLUMN with a key wants `citus.multi_shard_modify_mode=sequential`,

@@ -4,7 +4,7 @@ from itertools import count
 from typing import Any
 
 from httpx2 import AsyncClient
-from sqlalchemy import DateTime, Interval, cast, type_coerce, update
+from sqlalchemy import ColumnElement, DateTime, Interval, cast, func, type_coerce, update
 from sqlmodel import col
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -76,9 +76,19 @@ async def make_mail_token(
     return token
 
 
+def earlier(instant: Any, interval: str) -> ColumnElement[Any]:
+    """Set an instant back by an interval of PostgreSQL, as if time passed.
+
+    By way of UTC: by itself the difference depends on the time zone, which Citus does not let the
+    servers of a table find out each for itself.
+    """
+    in_utc = func.timezone("UTC", type_coerce(instant, DateTime(timezone=True)))
+    return func.timezone("UTC", in_utc - cast(interval, Interval), type_=DateTime(timezone=True))
+
+
 async def move_mail_tokens_back(session: AsyncSession, interval: str) -> None:
     """Set the end of all mail tokens back by an interval of PostgreSQL, as if time passed."""
-    expires_at = col(EmailToken.expires_at) - cast(interval, Interval)
+    expires_at = earlier(EmailToken.expires_at, interval)
     await session.exec(update(EmailToken).values(expires_at=expires_at))
     await session.commit()
 
@@ -91,8 +101,7 @@ async def sign_in(client: AsyncClient, session: AsyncSession, user: User) -> Non
 async def move_login_back(session: AsyncSession, user: User, **instants: str) -> None:
     """Set instants of the user's sessions back by an interval of PostgreSQL, as if time passed."""
     back = {
-        name: getattr(LoginSession, name) - cast(interval, Interval)
-        for name, interval in instants.items()
+        name: earlier(getattr(LoginSession, name), interval) for name, interval in instants.items()
     }
     mine = update(LoginSession).where(col(LoginSession.user_id) == user.id)
     await session.exec(mine.values(back))
@@ -101,8 +110,8 @@ async def move_login_back(session: AsyncSession, user: User, **instants: str) ->
 
 async def let_time_pass(session: AsyncSession, interval: str) -> None:
     """Set the buckets of all limits back by an interval of PostgreSQL."""
-    arrival_at = type_coerce(RateLimit.arrival_at, DateTime(timezone=True))
-    await session.exec(update(RateLimit).values(arrival_at=arrival_at - cast(interval, Interval)))
+    arrival_at = earlier(RateLimit.arrival_at, interval)
+    await session.exec(update(RateLimit).values(arrival_at=arrival_at))
     await session.commit()
 
 

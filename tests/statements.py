@@ -30,6 +30,12 @@ def find_clocks(statements: list[Sent]) -> list[str]:
     return [each.sql for each in statements if _has_clock(each.sql)]
 
 
+def find_double_writes(statements: list[Sent]) -> list[str]:
+    """Return the statements that write one table in two places, which CockroachDB refuses."""
+    written = ((each.sql, _WRITES.findall(each.sql)) for each in statements)
+    return [sql for sql, tables in written if len(tables) > len({*tables})]
+
+
 def _has_clock(statement: str) -> bool:
     written = {*_WRITES.findall(statement)} - _LOCAL
     places = _PLACES.finditer(statement) if written else ()

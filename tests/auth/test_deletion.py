@@ -5,15 +5,14 @@ from datetime import timedelta
 import pytest
 from fastapi import FastAPI
 from httpx2 import AsyncClient, Response
-from sqlalchemy import Interval, cast
-from sqlmodel import col, select, update
+from sqlmodel import select, update
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from app.auth.purge import purge_expired
 from app.database.transactions import Database
 from app.mail.models import Outbox
 from app.users.models import User
-from tests.factories import PASSWORD, make_user, reload_user, sign_in
+from tests.factories import PASSWORD, earlier, make_user, reload_user, sign_in
 from tests.marbles import Marble, make_marble
 from tests.problems import read_problem
 
@@ -32,7 +31,7 @@ async def leaver(app: FastAPI, client: AsyncClient, session: AsyncSession, user:
 
 
 async def let_days_pass(session: AsyncSession, days: int) -> None:
-    due_at = col(User.deletion_due_at) - cast(f"{days} days", Interval)
+    due_at = earlier(User.deletion_due_at, f"{days} days")
     await session.exec(update(User).values(deletion_due_at=due_at))
     await session.commit()
 

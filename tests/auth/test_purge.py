@@ -16,7 +16,7 @@ from tests.factories import make_user
 
 ID = "gen_random_uuid()"
 HASH = "gen_random_uuid()::text::bytea"
-USER = '(SELECT id FROM "user")'
+USER = '"user".id'
 AGO = "now() - interval '{age}'"
 MAIL = {"id": ID, "kind": "'a'", "payload": "'{{}}'", "attempts": "1"}
 LINK = {"token_hash": HASH, "user_id": USER, "purpose": f"{ID}::text::varchar(30)", "email": "'a'"}
@@ -68,7 +68,8 @@ async def user(session: AsyncSession) -> User:
 async def insert(session: AsyncSession, name: str, age: str) -> None:
     table, columns, _, _ = KINDS[name]
     values = ", ".join(columns.values()).format(age=age)
-    await execute(session, f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({values})")
+    source = ' FROM "user"' if "user_id" in columns else ""
+    await execute(session, f"INSERT INTO {table} ({', '.join(columns)}) SELECT {values}{source}")
     await session.commit()
 
 

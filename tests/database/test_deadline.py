@@ -14,6 +14,7 @@ from app.database.transactions import Database
 from app.web.session import SessionDep
 from tests.database.test_transactions import count_unavailable, unavailable
 from tests.factories import make_user, sign_in
+from tests.marbles import Marble
 from tests.problems import read_problem
 
 FOR_EVER = "SET LOCAL statement_timeout = 0; SELECT pg_sleep(600)"
@@ -21,8 +22,8 @@ FOR_EVER = "SET LOCAL statement_timeout = 0; SELECT pg_sleep(600)"
 SLOW_COMMIT = """
     CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql AS
         'BEGIN PERFORM pg_sleep(600); RETURN NULL; END';
-    CREATE CONSTRAINT TRIGGER wait AFTER UPDATE ON "user"
-        DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION wait();
+    CREATE CONSTRAINT TRIGGER wait AFTER INSERT ON marble
+        DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION wait()
 """
 
 
@@ -41,10 +42,9 @@ async def database(live_app: FastAPI) -> AsyncIterator[Database]:
 
 
 async def run(session: AsyncSession, statements: str) -> None:
-    """Send several statements at once, which only psycopg does."""
-    driver = (await (await session.connection()).get_raw_connection()).driver_connection
-    assert driver is not None
-    await driver.execute(statements)
+    """Send statements one by one; each ends with its line."""
+    for statement in statements.split(";\n"):
+        await (await session.connection()).execute(text(statement))
 
 
 async def test_statement_without_end_is_given_up(
@@ -76,7 +76,7 @@ async def test_commit_without_end_has_an_unknown_outcome(
         @live_app.post("/work")
         async def endpoint(session: SessionDep, user: CurrentUser) -> None:
             await (await session.connection()).execute(text("SET LOCAL statement_timeout = 0"))
-            user.full_name = "New"
+            session.add(Marble(title="New", owner_id=user.id))
 
         before = count_unavailable("outcome", "OperationalError")
         answer = await live_client.post("/work")
@@ -87,7 +87,7 @@ async def test_commit_without_end_has_an_unknown_outcome(
         assert (await live_client.get("/api/v1/users/me")).status_code == 200
     finally:
         await (await live_session.connection()).execute(text(END_SLEEPERS))
-        await run(live_session, 'DROP TRIGGER wait ON "user"; DROP FUNCTION wait')
+        await run(live_session, "DROP FUNCTION wait CASCADE")
         await live_session.commit()
 
 

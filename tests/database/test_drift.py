@@ -62,7 +62,11 @@ def test_log_drift_names_a_revision_that_was_rebased_below_the_database(
     shutil.copytree(PROJECT / "migration", tmp_path / "migration")
     config.set_main_option("script_location", str(tmp_path / "migration"))
     (head,) = ScriptDirectory.from_config(config).get_heads()
-    theirs = 'op.add_column("user", sa.Column("email_verified_at", sa.DateTime(timezone=True)))'
+    theirs = (
+        'op.add_column("user", sa.Column("email_verified_at", sa.DateTime(timezone=True)))\n'
+        '    op.create_index("ix_user_unverified", "user", ["created_at", "id"],'
+        ' postgresql_where=sa.text("email_verified_at IS NULL"))'
+    )
     write_revision(tmp_path, "theirs", head, theirs)
     write_revision(tmp_path, "mine", "theirs", "pass")
     with psycopg.connect(libpq_uri(empty_database)) as connection:

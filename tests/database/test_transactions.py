@@ -57,7 +57,7 @@ async def server_process(session: AsyncSession) -> int:
 
 async def kill(engine: AsyncEngine, process: int) -> None:
     """End a connection as a failing server does, and return when it has ended."""
-    await run(engine, "SELECT pg_terminate_backend(:process, 5000)", process=process)
+    await run(engine, "SELECT pg_terminate_backend(CAST(:process AS int), 5000)", process=process)
 
 
 class Attempts:
@@ -117,23 +117,25 @@ async def test_transact_repeats_after_a_serialization_failure(
 async def test_transact_repeats_after_a_deadlock(
     live: Database, live_session: AsyncSession
 ) -> None:
-    users = [await make_user(live_session) for _ in range(2)]
+    # Not of users, whose table Citus locks whole.
+    user = await make_user(live_session)
+    marbles = [await make_marble(live_session, user) for _ in range(2)]
     both_hold_one = asyncio.Barrier(2)
 
-    def lock(first: User, second: User) -> Attempts:
+    def lock(first: Marble, second: Marble) -> Attempts:
         async def rename(session: AsyncSession, attempt: int) -> None:
             if attempt > 1:
                 return  # the other has both locks, or had them
-            for user in (first, second):
-                if user is second:
+            for marble in (first, second):
+                if marble is second:
                     await both_hold_one.wait()
                 await session.exec(
-                    update(User).where(col(User.id) == user.id).values(full_name="Locked")
+                    update(Marble).where(col(Marble.id) == marble.id).values(title="Locked")
                 )
 
         return Attempts(rename)
 
-    forth, back = lock(*users), lock(*reversed(users))
+    forth, back = lock(*marbles), lock(*reversed(marbles))
     await asyncio.gather(live.transact(forth), live.transact(back))
     assert sorted([forth.count, back.count]) == [1, 2]
 
@@ -371,11 +373,11 @@ async def test_a_lock_held_too_long_is_unavailable(
     async def lock(session: AsyncSession) -> None:
         connection = await session.connection()
         await connection.execute(text("SET LOCAL lock_timeout = 10"))
-        await connection.execute(text('LOCK TABLE "user"'))
+        await connection.execute(text("LOCK TABLE outbox"))
 
     add_route(live_app, lock)
     async with live.new_session() as holder:
-        await (await holder.connection()).execute(text('LOCK TABLE "user"'))
+        await (await holder.connection()).execute(text("LOCK TABLE outbox"))
         await unavailable(live_client, "time_limit", "55P03")
     assert (await live_client.post("/work")).status_code == 204
 

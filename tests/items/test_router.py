@@ -3,13 +3,12 @@ from uuid import UUID, uuid4
 
 import pytest
 from httpx2 import AsyncClient
-from sqlalchemy import text
 from sqlmodel import func, select, update
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from app.items.models import Item
 from app.users.models import User
-from tests.factories import make_user
+from tests.factories import earlier, make_user
 from tests.items.factories import make_item
 from tests.problems import read_problem
 
@@ -98,7 +97,7 @@ async def test_list_items_returns_the_callers_own_newest_first(
 ) -> None:
     await make_item(session, await make_user(session))
     older = await make_item(session, superuser)
-    await session.exec(update(Item).values(created_at=text("created_at - interval '1 day'")))
+    await session.exec(update(Item).values(created_at=earlier(Item.created_at, "1 day")))
     await session.commit()
     newer = await make_item(session, superuser)
     await session.refresh(older)

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 from fastapi import FastAPI
-from sqlalchemy import Interval, cast, func, update
+from sqlalchemy import func, update
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 from structlog.testing import capture_logs
@@ -15,7 +15,7 @@ from app.mail.models import Outbox
 from app.mail.service import PASSWORD_RESET, enqueue
 from app.mail.worker import MailWorker, running
 from app.users.models import User
-from tests.factories import make_user
+from tests.factories import earlier, make_user
 from tests.mail.conftest import new_worker
 from tests.smtp_server import Catcher
 
@@ -43,8 +43,7 @@ async def read_row(session: AsyncSession) -> Outbox:
 
 async def move_outbox_back(session: AsyncSession, **instants: str) -> None:
     back: dict[str, Any] = {
-        name: getattr(Outbox, name) - cast(interval, Interval)
-        for name, interval in instants.items()
+        name: earlier(getattr(Outbox, name), interval) for name, interval in instants.items()
     }
     await session.exec(update(Outbox).where(col(Outbox.sent_at).is_(None)).values(back))
     await session.commit()

@@ -4,15 +4,14 @@ from typing import Any
 
 import pytest
 from httpx2 import AsyncClient
-from sqlalchemy import Interval, cast
-from sqlmodel import col, select, update
+from sqlmodel import select, update
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from app.auth.models import LoginSession
 from app.mail.models import Outbox
 from app.passkeys.models import Passkey, PasskeyChallenge
 from app.users.models import User
-from tests.factories import make_token, make_user, move_login_back, sign_in
+from tests.factories import earlier, make_token, make_user, move_login_back, sign_in
 from tests.passkeys.authenticator import (
     BACKED_UP,
     ELIGIBLE,
@@ -115,7 +114,7 @@ async def test_challenge_ends_after_five_minutes(
     user_client: AsyncClient, session: AsyncSession
 ) -> None:
     options = await ask(user_client, PASSKEYS)
-    expires_at = col(PasskeyChallenge.expires_at) - cast("5 minutes", Interval)
+    expires_at = earlier(PasskeyChallenge.expires_at, "5 minutes")
     await session.exec(update(PasskeyChallenge).values(expires_at=expires_at))
     await session.commit()
     body = {"name": "x", "credential": Authenticator().create(options)}

@@ -9,8 +9,7 @@ import pytest
 from fastapi import FastAPI
 from httpx2 import AsyncClient
 from pyotp import parse_uri
-from sqlalchemy import Interval, cast
-from sqlmodel import col, select, update
+from sqlmodel import select, update
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from app.auth.models import LoginSession
@@ -18,7 +17,7 @@ from app.mail.models import Outbox
 from app.second_factors.models import RecoveryCode, Totp
 from app.users.models import User
 from tests.conftest import new_client
-from tests.factories import make_token, move_login_back
+from tests.factories import earlier, make_token, move_login_back
 from tests.problems import read_problem
 from tests.second_factors.factories import (
     FACTORS,
@@ -104,7 +103,7 @@ async def test_first_code_may_be_too_late(
     user_client: AsyncClient, session: AsyncSession, user: User
 ) -> None:
     secret = await add_totp(session, user, is_confirmed=False)
-    expires_at = col(Totp.expires_at) - cast("15 minutes", Interval)
+    expires_at = earlier(Totp.expires_at, "15 minutes")
     await session.exec(update(Totp).values(expires_at=expires_at))
     await session.commit()
     answer = await user_client.post(CONFIRM, json={"code": make_code(secret)})

@@ -9,7 +9,7 @@ import pytest
 from fastapi import FastAPI
 from httpx2 import AsyncClient
 from sqlalchemy import Interval, cast, func, insert
-from sqlmodel import col, delete, select, update
+from sqlmodel import delete, select, update
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from app.auth.models import LoginSession
@@ -19,7 +19,7 @@ from app.second_factors.keys import Keys
 from app.second_factors.models import LoginChallenge, RecoveryCode, Totp
 from app.users.models import User
 from tests.conftest import new_client
-from tests.factories import PASSWORD, let_time_pass, make_mail_token, make_user, sign_in
+from tests.factories import PASSWORD, earlier, let_time_pass, make_mail_token, make_user, sign_in
 from tests.problems import read_problem
 from tests.second_factors.factories import (
     FACTORS,
@@ -142,7 +142,7 @@ async def test_challenge_ends_after_five_minutes(
 ) -> None:
     secret = await add_totp(session, user)
     challenge = await make_challenge(session, user)
-    expires_at = col(LoginChallenge.expires_at) - cast("5 minutes", Interval)
+    expires_at = earlier(LoginChallenge.expires_at, "5 minutes")
     await session.exec(update(LoginChallenge).values(expires_at=expires_at))
     await session.commit()
     answer = await give_code(client, challenge, make_code(secret))

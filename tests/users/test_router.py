@@ -11,6 +11,7 @@ from app.auth.models import LoginSession
 from app.users.models import User
 from app.users.service import NO_PASSWORD
 from tests.factories import (
+    earlier,
     make_invitation,
     make_superuser,
     make_token,
@@ -169,7 +170,7 @@ async def test_list_users_returns_the_newest_first(
     await session.exec(
         update(User)
         .where(col(User.id) == older.id)
-        .values(created_at=text("created_at - interval '1 day'"))
+        .values(created_at=earlier(User.created_at, "1 day"))
     )
     await session.commit()
     response = await superuser_client.get(USERS)

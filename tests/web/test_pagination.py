@@ -5,12 +5,12 @@ from itertools import chain
 import pytest
 from httpx2 import AsyncClient
 from pydantic import TypeAdapter, ValidationError
-from sqlalchemy import text
 from sqlmodel import col, update
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from app.users.models import User
 from app.web.pagination import Cursor, Position
+from tests.factories import earlier
 from tests.marbles import Marble, make_marble
 from tests.problems import read_problem
 
@@ -55,7 +55,7 @@ async def test_pages_hold_every_row_once_in_order(
     # All but one have the same created_at: that of the test's one transaction.
     marbles = [await make_marble(session, user) for _ in range(5)]
     oldest = update(Marble).where(col(Marble.id) == marbles[0].id)
-    await session.exec(oldest.values(created_at=text("created_at - interval '1 microsecond'")))
+    await session.exec(oldest.values(created_at=earlier(Marble.created_at, "1 microsecond")))
     await session.commit()
     pages = await read_pages(user_client, limit=limit)
     assert [len(page) for page in pages] == sizes
@@ -67,7 +67,7 @@ async def test_page_is_not_shifted_by_a_new_row(
     session: AsyncSession, user_client: AsyncClient, user: User
 ) -> None:
     marbles = [await make_marble(session, user) for _ in range(3)]
-    await session.exec(update(Marble).values(created_at=text("created_at - interval '1 day'")))
+    await session.exec(update(Marble).values(created_at=earlier(Marble.created_at, "1 day")))
     await session.commit()
     first = (await user_client.get(MARBLES, params={"limit": 2})).json()
     await make_marble(session, user)

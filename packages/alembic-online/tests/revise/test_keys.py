@@ -85,6 +85,29 @@ def test_changed_key_is_refused_with_a_recipe(
     assert project.rows('SELECT id, code FROM shop."order 5%"') == [(1, 2)]
 
 
+def set_key(project: Project, columns: str) -> None:
+    project.execute(
+        'ALTER TABLE shop."order 5%" DROP CONSTRAINT "pk_order 5%",'
+        f' ADD CONSTRAINT "pk_order 5%" PRIMARY KEY ({columns})'
+    )
+
+
+def test_key_that_is_wider_in_the_database_can_be_kept_by_its_name(empty_project: Project) -> None:
+    project = empty_project
+    start(project, ORDER.format(id=IS_KEY, code=IS_NONE))
+    set_key(project, "code, id")
+    project.ini.write_text(f"{project.ini.read_text()}unmanaged = shop.order*.pk_order*\n")
+    with pytest.raises(CommandError) as refused:
+        project.revise()
+    assert "-x keep=shop.order 5%.pk_order 5% for now" in str(refused.value)
+    kept = "keep=shop.order 5%.pk_order 5%"
+    assert project.revise(kept) is None
+    project.alembic("-x", kept, "check")
+    set_key(project, "code")
+    with pytest.raises(CommandError, match=r"the primary key is \(code\) in the database"):
+        project.revise(kept)
+
+
 def test_order_of_the_columns_of_a_key_is_no_difference(empty_project: Project) -> None:
     start(empty_project, ORDER.format(id=IS_KEY, code=IS_KEY))
     lines = ORDER.format(id=IS_KEY, code=IS_KEY).splitlines()

@@ -19,6 +19,7 @@ from alembic_online.revise.counting import connection_of
 from alembic_online.revise.rendering import escape_colons, render_item, sql_text
 from alembic_online.revise.trial import empty_copy
 from alembic_online.revise.uncompared import note
+from alembic_online.revise.unmanaged import OPTION, Unmanaged, advice
 from alembic_online.revise.walking import label
 
 Expression = tuple[str, bool] | None  # and whether it is stored
@@ -61,11 +62,15 @@ def _compare_keys(
     context: AutogenContext, changes: ops.ModifyTableOps, found: sa.Table, wanted: sa.Table
 ) -> None:
     old, new = ([column.name for column in table.primary_key] for table in (found, wanted))
-    if set(old) != set(new):
-        subject = label(found.schema, found.name)
-        steps = "\n".join(f"    {step}" for step in _new_key(context.dialect, found, wanted))
-        reason = _KEY.format(table=subject, old=", ".join(old), new=", ".join(new), steps=steps)
-        changes.ops.append(ByHand(reason))
+    unmanaged: Unmanaged = context.migration_context.opts[OPTION]
+    is_wider = {*old} > {*new} > set()
+    if {*old} == {*new} or (is_wider and unmanaged.lists_key(found)):
+        return
+    subject = label(found.schema, found.name)
+    steps = "\n".join(f"    {step}" for step in _new_key(context.dialect, found, wanted))
+    reason = _KEY.format(table=subject, old=", ".join(old), new=", ".join(new), steps=steps)
+    hint = "\n" + advice(f"{subject}.{found.primary_key.name}") if is_wider else ""
+    changes.ops.append(ByHand(reason + hint))
 
 
 def _new_key(dialect: sa.Dialect, found: sa.Table, wanted: sa.Table) -> Iterator[str]:

@@ -83,6 +83,12 @@ class Unmanaged:
             for user in users_of_type(connection_of(context), schema, name)
         )
 
+    def lists_key(self, table: sa.Table) -> bool:
+        """Tell whether the table's primary key is listed; by its name, since models have it too."""
+        subject = label(self._short(table.schema), table.name, str(table.primary_key.name))
+        self.matched |= {subject} & {*self._patterns}
+        return subject in self._patterns
+
     def _short(self, schema: str | None) -> str | None:
         return None if schema == self._default_schema else schema
 
