@@ -7,6 +7,7 @@ requests, where only the bounded queue of passwords protects the others.
 
 import argparse
 import asyncio
+import json
 import multiprocessing
 import random
 import statistics
@@ -22,6 +23,7 @@ from urllib.parse import urlencode, urlsplit
 
 from app.database.embedded import running_server
 from app.database.url import libpq_uri
+from tests.factories import make_account
 from tests.servers import running_app
 
 ROOT = Path(__file__).parents[1]
@@ -129,7 +131,7 @@ def tell(line: str) -> None:
 async def sign_up(url: str) -> str:
     """Return an access token."""
     connection = await Connection.open(url)
-    body = '{{"email": "{username}", "password": "{password}"}}'.format(**ACCOUNT)
+    body = json.dumps(make_account(ACCOUNT["username"], password=ACCOUNT["password"]))
     kind = "Content-Type: application/json"
     status, answer = await connection.request("POST /api/v1/auth/signup", kind, body=body)
     assert status == 201, answer  # noqa: PLR2004, S101  # Created

@@ -14,6 +14,7 @@ from app.cli.main import main
 from app.database.url import libpq_uri
 from app.settings import Settings
 from tests.conftest import alembic_config
+from tests.factories import make_account
 
 # What production requires besides the database.
 IN_PRODUCTION = {
@@ -57,6 +58,15 @@ def database(create_database: Callable[[], URL]) -> URL:
     url = create_database()
     command.upgrade(alembic_config(url), "head")
     return url
+
+
+def create_superuser(email: str = "ada@example.com") -> list[str]:
+    """Return the command, with whatever sign-up requires beside a password from `stdin`."""
+    given = make_account(email)
+    others = [
+        f"--field={name}={given[name]}" for name in given if name not in {"email", "password"}
+    ]
+    return ["create-superuser", email, "--password-stdin", *others]
 
 
 def query(url: URL, statement: str) -> list[tuple[object, ...]]:

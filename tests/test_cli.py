@@ -14,7 +14,16 @@ from app.cli.main import cli
 from app.database.tables import load_models
 from app.database.url import libpq_uri
 from app.mail.outlet import MailRefused
-from tests.commands import IN_PRODUCTION, NOWHERE, Done, Run, database, query, run
+from tests.commands import (
+    IN_PRODUCTION,
+    NOWHERE,
+    Done,
+    Run,
+    create_superuser,
+    database,
+    query,
+    run,
+)
 from tests.factories import PASSWORD
 from tests.servers import running_app
 from tests.smtp_server import running_smtp_server
@@ -22,20 +31,19 @@ from tests.smtp_server import running_smtp_server
 __all__ = ["database", "run"]  # fixtures
 
 
-def create_superuser(run: Run, url: URL, *, email: str = "ada@example.com") -> Done:
-    arguments = ("create-superuser", email, "--password-stdin")
-    return run(*arguments, stdin=f"{PASSWORD}\n", DATABASE_URL=libpq_uri(url))
+def add_superuser(run: Run, url: URL, *, email: str = "ada@example.com") -> Done:
+    return run(*create_superuser(email), stdin=f"{PASSWORD}\n", DATABASE_URL=libpq_uri(url))
 
 
 def test_create_superuser_adds_one(run: Run, database: URL) -> None:
-    assert create_superuser(run, database, email="Ada@Example.com").code == 0
+    assert add_superuser(run, database, email="Ada@Example.com").code == 0
     users = query(database, 'SELECT email, is_superuser, is_active FROM "user"')
     assert users == [("ada@example.com", True, True)]
 
 
 def test_create_superuser_refuses_a_taken_address(run: Run, database: URL) -> None:
-    create_superuser(run, database)
-    again = create_superuser(run, database)
+    add_superuser(run, database)
+    again = add_superuser(run, database)
     assert again.code == "app: Another user already has this e-mail address."
     assert query(database, 'SELECT count(*) FROM "user"') == [(1,)]
 
@@ -50,14 +58,14 @@ def test_create_superuser_refuses_a_taken_address(run: Run, database: URL) -> No
 def test_create_superuser_refuses_a_weak_password(
     run: Run, database: URL, password: str, reason: str
 ) -> None:
-    arguments = ("create-superuser", "ada@example.com", "--password-stdin")
-    done = run(*arguments, stdin=f"{password}\n", DATABASE_URL=libpq_uri(database))
+    done = run(*create_superuser(), stdin=f"{password}\n", DATABASE_URL=libpq_uri(database))
     assert str(done.code).startswith(f"app: password: {reason}")
 
 
 @pytest.mark.filterwarnings("ignore::getpass.GetPassWarning")  # there is no terminal
 def test_create_superuser_takes_fields_of_sign_up(run: Run, database: URL) -> None:
-    arguments = ("create-superuser", "ada@example.com", "--field", "full_name=Ada = Countess")
+    others = [each for each in create_superuser() if each != "--password-stdin"]
+    arguments = (*others, "--field", "full_name=Ada = Countess")
     stdin, url = f"{PASSWORD}\n{PASSWORD}\n", libpq_uri(database)
     assert run(*arguments, stdin=stdin, DATABASE_URL=url).code == 0
     assert query(database, 'SELECT full_name FROM "user"') == [("Ada = Countess",)]
@@ -71,12 +79,11 @@ def test_create_superuser_takes_fields_of_sign_up(run: Run, database: URL) -> No
     ],
 )
 def test_create_superuser_refuses_a_wrong_field(run: Run, field: str, message: str) -> None:
-    arguments = ("create-superuser", "ada@example.com", "--password-stdin", "--field", field)
-    assert run(*arguments, stdin=f"{PASSWORD}\n").code == message
+    assert run(*create_superuser(), "--field", field, stdin=f"{PASSWORD}\n").code == message
 
 
 def test_create_superuser_needs_a_migrated_database(run: Run, empty_database: URL) -> None:
-    code = create_superuser(run, empty_database).code
+    code = add_superuser(run, empty_database).code
     assert code == "app: The database has no revision; run `alembic upgrade head`"
 
 
@@ -184,11 +191,11 @@ def test_run_prints_events_alone_in_production(database: URL) -> None:
 
 
 def test_create_superuser_stores_an_international_address_in_ascii(run: Run, database: URL) -> None:
-    done = create_superuser(run, database, email=" Ada@München.example ")
+    done = add_superuser(run, database, email=" Ada@München.example ")
     assert done.output == "ada@xn--mnchen-3ya.example is a superuser\n"
     stored = query(database, 'SELECT email FROM "user"')
     assert stored == [("ada@xn--mnchen-3ya.example",)]
-    again = create_superuser(run, database, email="ada@münchen.example")
+    again = add_superuser(run, database, email="ada@münchen.example")
     assert again.code == "app: Another user already has this e-mail address."
 
 

@@ -14,11 +14,15 @@ from pathlib import Path
 import psycopg
 from httpx2 import Client, HTTPError
 
+from app.auth.schemas import SignUp
 from app.database.url import database_url, libpq_uri
 from app.settings import read_settings
+from app.users.schemas import UserCreate
+from tests.values import fill_in
 
 APP = str(Path(sys.executable).parent / "app")
 ADMINISTRATOR = f"admin-{secrets.token_hex(2)}@example.com"
+_SAID = {"email", "password"}  # the rest that sign-up requires gets some value
 _PEOPLE = (
     ("Ada Lovelace", "ada"),
     ("Grace Brewster Murray Hopper", "grace"),
@@ -75,7 +79,10 @@ def fill(address: str, database: str) -> str:
     password = secrets.token_urlsafe(16)
     _wait_until_ready(address)
     create = [APP, "create-superuser", ADMINISTRATOR, "--password-stdin"]
-    subprocess.run(create, input=f"{password}\n", text=True, check=True)
+    fields = [
+        f"--field={name}={text}" for name, text in fill_in(SignUp).items() if name not in _SAID
+    ]
+    subprocess.run([*create, *fields], input=f"{password}\n", text=True, check=True)
     subprocess.run([APP, "seed", "--users", "60", "--items-per-user", "3"], check=True)
     run = secrets.token_hex(2)
     with Client(base_url=f"{address}/api/v1", headers={"User-Agent": _BROWSER}) as api:
@@ -105,7 +112,7 @@ def _wait_until_ready(address: str) -> None:
 
 def _live(api: Client, email: str, name: str, password: str) -> None:
     """Sign up, mistype the password, sign in, and change something."""
-    account = {"email": email, "password": password, "full_name": name}
+    account = fill_in(SignUp, email=email, password=password, full_name=name)
     api.post("/auth/signup", json=account).raise_for_status()
     api.post("/auth/login", data={"username": email, "password": "a wrong password"})
     token = _log_in(api, email, password)
@@ -116,7 +123,7 @@ def _live(api: Client, email: str, name: str, password: str) -> None:
 def _administer(api: Client, password: str) -> None:
     """Invite somebody, deactivate somebody else, and give people roles."""
     token = _log_in(api, ADMINISTRATOR, password)
-    invited = {"email": f"invited-{secrets.token_hex(2)}@example.com"}
+    invited = fill_in(UserCreate, email=f"invited-{secrets.token_hex(2)}@example.com")
     api.post("/users", json=invited, headers=token).raise_for_status()
     users = api.get("/users", params={"search": "bobby"}, headers=token).json()["data"]
     for user in users:

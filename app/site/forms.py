@@ -8,10 +8,10 @@ from pydantic import BaseModel, BeforeValidator, Field, Json, model_validator
 from app.auth.schemas import SignUp
 from app.roles.schemas import RoleCreate
 from app.second_factors.schemas import Challenge, Code
-from app.users.schemas import State, UserQuery
+from app.users.schemas import State, UserCreate, UserQuery
 from app.web.languages import Language
 from app.web.pagination import CursorQuery
-from app.web.schemas import Email, Line
+from app.web.schemas import Line
 
 BOX: Final = "permission."
 
@@ -22,6 +22,8 @@ def read_blank(text: object) -> object:
 
 
 OptionalLine = Annotated[Annotated[Line, Field(max_length=255)] | None, BeforeValidator(read_blank)]
+
+OptionalLanguage = Annotated[Language | None, BeforeValidator(read_blank)]
 
 
 class SignUpForm(SignUp):
@@ -51,7 +53,7 @@ class NameForm(BaseModel):
 
 
 class LanguageForm(BaseModel):
-    language: Annotated[Language | None, BeforeValidator(read_blank)] = None
+    language: OptionalLanguage = None
 
 
 class LanguageChoice(BaseModel):
@@ -92,6 +94,6 @@ class RoleForm(RoleCreate):
         return fields | {"permissions": checked}
 
 
-class InvitationForm(LanguageForm):
-    email: Email = Field(max_length=255)
+class InvitationForm(UserCreate):
     full_name: OptionalLine = None
+    language: OptionalLanguage = None

@@ -18,7 +18,6 @@ from app.site.rights import show_rights
 from app.site.routing import go, new_router
 from app.site.user_roles import AmongDep, show_user_roles
 from app.users import service
-from app.users.schemas import UserCreate
 from app.web.session import SessionDep
 
 router = new_router(visit_as_user, show_rights, requires("users:read"))
@@ -51,8 +50,7 @@ async def invite_user(
     session: SessionDep, visit: UserVisit, form: Annotated[InvitationForm, Form()]
 ) -> Response:
     """Add a user, who is mailed a link to choose a password."""
-    caller = visit.login.user
-    user = await recovery.invite_user(session, caller, UserCreate(**form.model_dump()))
+    user = await recovery.invite_user(session, visit.login.user, form)
     return go(f"{PATH}/{user.id}", "invited")
 
 

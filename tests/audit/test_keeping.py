@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import URL
 
 from app.database.url import libpq_uri
-from tests.commands import Run, database, query, run
+from tests.commands import Run, create_superuser, database, query, run
 from tests.database.test_roles import database_url, roles
 from tests.factories import PASSWORD
 
@@ -54,7 +54,7 @@ def test_owner_deletes_what_is_old(
 def test_commands_about_accounts_are_noted(run: Run, database: URL) -> None:
     url, typed = libpq_uri(database), f"{PASSWORD}\n"
     who = "ada@example.com"
-    run("create-superuser", who, "--password-stdin", stdin=typed, DATABASE_URL=url)
+    run(*create_superuser(who), stdin=typed, DATABASE_URL=url)
     run("reset-second-factors", who, DATABASE_URL=url)
     noted = query(
         database,

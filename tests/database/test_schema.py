@@ -17,7 +17,7 @@ from app.database.drift import log_drift
 from app.database.tables import load_models
 from app.database.url import libpq_uri
 from app.settings import Settings
-from tests.commands import Run, query, run
+from tests.commands import Run, create_superuser, query, run
 from tests.conftest import ROOT
 from tests.factories import PASSWORD
 
@@ -63,8 +63,9 @@ def test_everything_of_ours_is_in_the_schema(
     assert tables(shared, OURS) == {"alembic_version", *load_models().tables}
     assert tables(shared, "public") == {"user", "item", "alembic_version"}
     assert query(shared, "SELECT version_num FROM alembic_version") == [("theirs",)]
-    superuser = ("create-superuser", "ada@example.com", "--password-stdin")
-    assert run(*superuser, stdin=f"{PASSWORD}\n").output == "ada@example.com is a superuser\n"
+    assert (
+        run(*create_superuser(), stdin=f"{PASSWORD}\n").output == "ada@example.com is a superuser\n"
+    )
     assert "1 users" in run("seed", "--users", "1").output
     assert query(shared, f'SELECT count(*) FROM {OURS}."user"') == [(2,)]
     assert "    user {\n" in run("schema").output

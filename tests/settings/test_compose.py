@@ -15,7 +15,8 @@ def test_production_passes_every_setting_of_the_example_on() -> None:
     shared = PRODUCTION.partition("x-environment:")[2].partition("services:")[0]
     own = PRODUCTION.partition("\n  app:")[2].partition("secrets:")[0]
     given = re.findall(r"^ +([A-Z_]+?)(?:_FILE)?: *(\S+)", shared + own, re.MULTILINE)
-    assert settings - {name for name, _ in given} == set()
+    lines = [f"{name}: ${{{name}:-}}" for name in sorted(settings - {name for name, _ in given})]
+    assert lines == [], "add to services.app.environment of docker-compose.production.yml"
     for name, value in given:
         if "$" in value and name != "TRUSTED_PROXIES":
             assert value.startswith((f"${{{name}:-", f"${{{name}:?")), name

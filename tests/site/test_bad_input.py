@@ -13,7 +13,7 @@ from app.auth.models import LoginSession
 from app.mail.models import Outbox
 from app.users.models import User
 from tests.conftest import new_client
-from tests.factories import make_superuser, make_user, reload_user
+from tests.factories import make_account, make_invitation, make_superuser, make_user, reload_user
 from tests.site.test_flows import HOSTILE, Browser, browser, find_heading, find_hidden
 
 __all__ = ["browser"]  # a fixture
@@ -88,13 +88,26 @@ async def test_second_tab_sees_what_the_first_has_done_to_the_user(
     assert other.status == 403
 
 
+async def test_error_of_a_field_that_the_page_does_not_have_is_told_at_its_top(
+    browser: Browser, superuser: User
+) -> None:
+    await browser.sign_in(superuser)
+    invitation = make_invitation("new@example.com", language="xx", is_active="maybe")
+    html = await browser.send("/admin/users/new", **invitation)
+    alert = html.partition('role="alert"')[2].partition("</div>")[0]
+    assert (browser.status, find_heading(html)) == (422, "Invite a user")
+    assert "<p>Is active: Input should be a valid boolean.</p>" in alert
+    assert "<p>Language: Input should be " in alert
+    invitation = make_invitation("new@example.com", full_name="x" * 256)
+    html = await browser.send("/admin/users/new", **invitation)
+    assert ("This is too long." in html, 'role="alert"' in html) == (True, False)
+
+
 async def test_hostile_and_long_names_are_text_in_every_list(
     browser: Browser, session: AsyncSession, superuser: User
 ) -> None:
     browser.client.headers["User-Agent"] = f"Mozilla/5.0 {HOSTILE}"
-    html = await browser.send(
-        "/sign-up", email="x@example.com", full_name=HOSTILE, password="a good long passphrase"
-    )
+    html = await browser.send("/sign-up", **make_account("x@example.com", full_name=HOSTILE))
     assert find_heading(html) == "Your account"
     for path in ("/", "/account", "/account/name", "/account/devices", "/account/events"):
         assert is_harmless(await browser.open(path)), path

@@ -3,6 +3,7 @@
 import re
 from collections.abc import AsyncIterator
 from html import unescape
+from typing import Any
 
 import pytest
 from fastapi import FastAPI
@@ -19,6 +20,8 @@ from app.users.models import User
 from tests.conftest import new_client
 from tests.factories import (
     PASSWORD,
+    make_account,
+    make_invitation,
     make_superuser,
     make_user,
     move_login_back,
@@ -39,7 +42,7 @@ class Browser:
     async def open(self, path: str) -> str:
         return await self._read(await self.client.get(path))
 
-    async def send(self, path: str, **form: str) -> str:
+    async def send(self, path: str, **form: Any) -> str:
         headers = {"Referer": f"http://test{path}"}
         return await self._read(await self.client.post(path, data=form, headers=headers))
 
@@ -77,7 +80,7 @@ async def test_newcomer_signs_up_changes_the_account_and_leaves(
     browser: Browser, session: AsyncSession
 ) -> None:
     assert "Create account" in await browser.open("/")
-    form = {"email": "Ada@Example.com", "full_name": HOSTILE, "password": "short"}
+    form = make_account("Ada@Example.com", full_name=HOSTILE, password="short")
     html = await browser.send("/sign-up", **form)
     assert (browser.status, find_heading(html)) == (422, "Create your account")
     assert "at least 15 characters" in html
@@ -232,9 +235,10 @@ async def test_administrator_looks_after_users(
     assert "on its way" in await browser.send(f"{page}/mail-link")
     html = await browser.send(f"/admin/users/{admin.id}/demote")
     assert (browser.status, "No active superuser would be left" in html) == (409, True)
-    html = await browser.send("/admin/users/new", email=user.email)
+    html = await browser.send("/admin/users/new", **make_invitation(user.email))
     assert (browser.status, "has this address already" in html) == (409, True)
-    assert "is on its way" in await browser.send("/admin/users/new", email="new@example.com")
+    invitation = make_invitation("new@example.com")
+    assert "is on its way" in await browser.send("/admin/users/new", **invitation)
     assert "The account is deleted" in await browser.send(f"{page}/delete")
     html = await browser.open(page)
     assert (browser.status, find_heading(html)) == (404, "Not found")

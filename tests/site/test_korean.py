@@ -12,7 +12,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from app.users.models import User
 from tests.auth.test_authorization import Cast, cast
 from tests.conftest import new_client
-from tests.factories import make_superuser, reload_user
+from tests.factories import make_account, make_invitation, make_superuser, reload_user
 from tests.site.test_flows import Browser, browser, find_heading
 from tests.site.test_languages import OWN, check_language, open_all
 from tests.site.test_routes import objects
@@ -43,7 +43,7 @@ async def test_page_is_in_the_language_that_the_browser_asks_for(
     answer = await client.post("/sign-in", data=form, headers=KOREAN | OWN)
     check_language(answer, "ko")
     assert "이메일 주소 또는 비밀번호가 올바르지 않습니다." in answer.text
-    form = {"email": "ada", "password": "passwordpassword"}
+    form = make_account("ada", password="passwordpassword")
     answer = await client.post("/sign-up", data=form, headers=KOREAN | OWN)
     assert "올바른 이메일 주소가 아닙니다." in answer.text
     form["email"] = "ada@example.com"
@@ -149,11 +149,13 @@ async def test_administrator_sees_the_pages_in_the_own_language(
     await browser.sign_in(admin)
     html = await browser.open("/admin/users")
     assert find_heading(html) == "사용자"
-    html = await browser.send("/admin/users/new", email="kim@example.com", language="ko")
+    html = await browser.send(
+        "/admin/users/new", **make_invitation("kim@example.com", language="ko")
+    )
     assert "비밀번호를 정할 수 있는 링크를 메일로 보냈습니다." in html
     kim = (await session.exec(select(User).where(User.email == "kim@example.com"))).one()
     assert kim.language == "ko"
-    html = await browser.send("/admin/users/new", email="no", language="en")
+    html = await browser.send("/admin/users/new", **make_invitation("no", language="en"))
     assert '<option value="en" lang="en" selected>English</option>' in html
     html = await browser.open(f"/admin/users/{user.id}/deactivate")
     assert find_heading(html) == "이 계정을 비활성화하시겠습니까?"

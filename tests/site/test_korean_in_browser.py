@@ -8,8 +8,7 @@ from playwright.sync_api import Page, expect
 
 from app.parts import NAME
 from tests.browsers import MISSING, find_browser
-from tests.factories import PASSWORD
-from tests.site.test_in_browser import NARROW, WIDE, Site, look, open_page, press, site
+from tests.site.test_in_browser import NARROW, WIDE, Site, look, open_page, press, sign_up, site
 from tools import demo
 
 if find_browser() is None:
@@ -59,9 +58,7 @@ def test_visitor_and_account_choose_a_language(open_page: Callable[..., Page]) -
     page = open_page("/sign-up", java_script_enabled=False, viewport=NARROW)
     press(page, "한국어")
     expect(page.get_by_role("heading", level=1)).to_have_text("계정 만들기")
-    page.get_by_label("이메일 주소").fill("kim@example.com")
-    page.get_by_label("비밀번호", exact=True).fill(PASSWORD)
-    press(page, "계정 만들기")
+    sign_up(page, "kim@example.com")
     page.get_by_role("link", name="언어 변경").click()
     page.get_by_label("언어").select_option("English")
     press(page, "저장")

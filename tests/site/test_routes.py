@@ -11,7 +11,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from app.mail.models import Outbox
 from app.site.assets import ASSETS
 from tests.auth.test_authorization import APP, CALLERS, Cast, cast
-from tests.factories import PASSWORD
+from tests.factories import PASSWORD, make_account, make_invitation
 
 __all__ = ["cast"]  # a fixture
 
@@ -96,11 +96,11 @@ DECISIONS = {
 }
 
 
-def make_forms(objects: dict[str, Any]) -> dict[str, dict[str, str]]:
+def make_forms(objects: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """Return what is typed into the forms that need something."""
     new_password = f"new {PASSWORD}"
     return {
-        "POST /sign-up": {"email": "new@example.com", "password": PASSWORD, "full_name": ""},
+        "POST /sign-up": make_account("new@example.com", full_name=""),
         "POST /sign-in": {"username": "other@example.com", "password": PASSWORD},
         "POST /sign-in/code": {
             "challenge": objects["challenge"],
@@ -118,7 +118,7 @@ def make_forms(objects: dict[str, Any]) -> dict[str, dict[str, str]]:
             "credential": json.dumps(objects["new_passkey"]),
         },
         "POST /account/passkeys/{passkey_id}": {"name": "New"},
-        "POST /admin/users/new": {"email": "new@example.com"},
+        "POST /admin/users/new": make_invitation("new@example.com"),
         "POST /admin/users/{user_id}/roles": {"role_id": str(objects["role_id"])},
         "POST /admin/roles/new": {"name": "New"},
         "POST /admin/roles/{role_id}/change": {"name": "New"},

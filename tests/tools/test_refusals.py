@@ -88,6 +88,7 @@ def read_files(folder: Path) -> dict[Path, bytes]:
         ("project", "title:str limit:rate_limit", "limit: there is no type and no table"),
         ("project", "title:str parent:project", "is optional: parent:project?"),
         ("project", "title:str reviewer:user:unique", "a unique reference is optional"),
+        ("project", "title:str session:login_session", "write `async def make_login_session("),
         ("project", "title:str reviewer:user=1", "a reference has no default"),
         ("project", "title:str owner:user?", "the owner is a user, and nothing else: owner:user"),
     ],

@@ -58,7 +58,7 @@ def read_input(api: BaseSchema, label: str) -> str:
     operation = document["paths"][path][method.lower()]
     body = str(operation.get("requestBody"))
     schemas = document["components"]["schemas"]
-    used = [schemas[name] for name in re.findall(r"#/components/schemas/(\w+)", body)]
+    used = [schemas[name] for name in re.findall(r"#/components/schemas/([\w.-]+)", body)]
     return f"{operation.get('parameters')} {used}"
 
 

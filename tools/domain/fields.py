@@ -137,7 +137,9 @@ def _make_field(noun: Noun, match: re.Match[str], targets: Mapping[str, Target])
             raise ValueError("a reference has no default and no arguments")
         if target.factory is None:
             raise ValueError(
-                f"the tests have no make_{type_}, in tests/{target.domain}/factories.py"
+                f"the tests have no make_{type_}: write `async def make_{type_}(session:"
+                f" AsyncSession, **attributes: Any)` in tests/{target.domain}/factories.py, which"
+                " adds one, commits, and returns it"
             )
         if match["options"] == ":unique" and not optional:
             raise ValueError("a unique reference is optional")

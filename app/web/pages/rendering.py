@@ -30,6 +30,7 @@ class Pages:
         nothing: dict[str, object] = {
             "problem": None,
             "errors": {},
+            "unplaced": {},
             "typed": {},
             "signed_in_as": None,
         }
@@ -66,9 +67,18 @@ class Pages:
         **values: object,
     ) -> HTMLResponse:
         """Fill a template; every value is escaped, and one that is missing is an error."""
-        html = self._environments[language].get_template(template).render(values)
+        page = self._environments[language].get_template(template)
+        html = page.render(values)
+        if unplaced := _find_unplaced(values.get("errors"), html):
+            html = page.render(values, unplaced=unplaced)
         spoken = {"Content-Language": language}
         # What was typed may have lone surrogates, which no encoding has a place for.
         return HTMLResponse(
             html.encode(errors="replace"), status, {**(headers or {}), **self._headers, **spoken}
         )
+
+
+def _find_unplaced(errors: object, html: str) -> dict[str, object]:
+    """Return the errors of fields that the page does not have: they are told at its top."""
+    found = errors if isinstance(errors, Mapping) else {}
+    return {name: error for name, error in found.items() if f'id="error-{name}"' not in html}
