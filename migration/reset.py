@@ -23,12 +23,12 @@ TABLES = """
 
 
 def require_create(url: URL) -> None:
-    """Raise `PermissionError` for who could drop the database, and not make it again."""
+    """Leave the database alone if its role could drop it, and not make it again."""
     with psycopg.connect(libpq_uri(url)) as connection:
         (may_create,) = connection.execute(MAY_CREATE).fetchone() or (False,)
     if not may_create:
-        raise PermissionError(
-            f"{url.username} may not make databases: ALTER ROLE {url.username} CREATEDB, or say"
+        sys.exit(
+            f"reset: {url.username} may not make databases: ALTER ROLE {url.username} CREATEDB, or say"
             " DATABASE_SCHEMA, of which only the schema is made anew; nothing is done"
         )
 
@@ -76,13 +76,7 @@ def reset() -> None:
 if __name__ == "__main__":
     try:
         reset()
-    except (
-        DatabaseURLError,
-        EmbeddedServerError,
-        PermissionError,
-        SettingsError,
-        psycopg.Error,
-    ) as error:
+    except (DatabaseURLError, EmbeddedServerError, SettingsError, psycopg.Error) as error:
         sys.exit(f"reset: {error}")
     except (EOFError, KeyboardInterrupt):
         sys.exit("reset: nothing is done")
