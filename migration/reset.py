@@ -28,8 +28,8 @@ def require_create(url: URL) -> None:
         (may_create,) = connection.execute(MAY_CREATE).fetchone() or (False,)
     if not may_create:
         sys.exit(
-            f"reset: {url.username} may not make databases: ALTER ROLE {url.username} CREATEDB, or say"
-            " DATABASE_SCHEMA, of which only the schema is made anew; nothing is done"
+            f"reset: {url.username} may not make databases: ALTER ROLE {url.username} CREATEDB, or"
+            " say DATABASE_SCHEMA, and only the schema is made anew; nothing is done"
         )
 
 
