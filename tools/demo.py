@@ -83,7 +83,7 @@ def fill(address: str, database: str) -> str:
         f"--field={name}={text}" for name, text in fill_in(SignUp).items() if name not in _SAID
     ]
     subprocess.run([*create, *fields], input=f"{password}\n", text=True, check=True)
-    subprocess.run([APP, "seed", "--users", "60", "--items-per-user", "3"], check=True)
+    subprocess.run([APP, "seed", "--users", "60"], check=True)
     run = secrets.token_hex(2)
     with Client(base_url=f"{address}/api/v1", headers={"User-Agent": _BROWSER}) as api:
         for name, who in _PEOPLE:

@@ -96,8 +96,8 @@ async def test_error_of_a_field_that_the_page_does_not_have_is_told_at_its_top(
     html = await browser.send("/admin/users/new", **invitation)
     alert = html.partition('role="alert"')[2].partition("</div>")[0]
     assert (browser.status, find_heading(html)) == (422, "Invite a user")
-    assert "<p>Is active: Input should be a valid boolean.</p>" in alert
-    assert "<p>Language: Input should be " in alert
+    assert "<p><code>is_active</code>: Input should be a valid boolean.</p>" in alert
+    assert "<p><code>language</code>: Input should be " in alert
     invitation = make_invitation("new@example.com", full_name="x" * 256)
     html = await browser.send("/admin/users/new", **invitation)
     assert ("This is too long." in html, 'role="alert"' in html) == (True, False)
