@@ -37,7 +37,8 @@ VALID_MAY_BE_REFUSED = {
 # No schema tells which cursors, codes, permissions, tokens and passwords there are, nor which
 # domains are reserved.
 UNTELLABLE = re.compile(
-    r"'(cursor|code|credential|permissions|\w*token|\w*password|\w*email)': \{|'name': 'cursor'"
+    r"'(cursor|code|credential|permissions|\w*token|\w*password|\w*email)': \{"
+    r"|'name': '(cursor|[\w-]*token)'"
 )
 
 
