@@ -142,3 +142,7 @@ def test_answers_name_their_formats(name: str) -> None:
 def test_fields_of_answers_are_described_where_their_names_do_not_tell() -> None:
     for name, field in (("UserPage", "next_cursor"), ("Problem", "errors")):
         assert SCHEMAS[name]["properties"][field]["description"]
+
+
+def test_text_whose_blanks_are_taken_off_first_has_no_pattern() -> None:
+    assert "pattern" not in SCHEMAS["PasswordResetRequest"]["properties"]["email"]
