@@ -26,7 +26,10 @@ export async function check(baseUrl: string, email: string): Promise<string> {
 }
 
 async function signUp(client: ApiClient, email: string): Promise<void> {
-  const body: Schemas["SignUp"] = { email, password: PASSWORD };
+  const body: Schemas["SignUp"] = {
+    email,
+    password: PASSWORD,
+  };
   const { data } = await client.POST("/api/v1/auth/signup", { body });
   const verified: string | null | undefined = data?.email_verified_at;
   equal(verified, null);

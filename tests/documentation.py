@@ -1,7 +1,7 @@
 """Reads the fenced blocks of a Markdown page, for tests that do what the page says.
 
 ```python app/notes/models.py     a file to create
-```diff app/main.py               lines to add, `+`, each run of them behind a line that is there
+```diff app/main.py               lines to add, `+`, and take out, `-`, beside lines that are there
 ```console                        commands, `$`, with what they print
 """
 
@@ -11,6 +11,7 @@ import re
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,11 @@ def read_blocks(page: str, section: str) -> list[Block]:
     start = page.index(f"# {section}\n") + len(section)
     end = re.search(r"^#{1,3} ", page[start:], re.MULTILINE)
     text = page[start : start + end.start()] if end else page[start:]
-    return [Block(*(part or "" for part in match.groups())) for match in _BLOCK.finditer(text)]
+    return read_every_block(text)
+
+
+def read_every_block(page: str) -> list[Block]:
+    return [Block(*(part or "" for part in match.groups())) for match in _BLOCK.finditer(page)]
 
 
 def read_headings(page: str, section: str) -> list[str]:
@@ -125,12 +130,18 @@ def _normalized(text: str) -> str:
 
 
 def _patched(text: str, diff: str) -> str:
-    lines, position = text.split("\n"), 0
-    for change in diff.splitlines():
+    """Add lines behind a line that is there; those that come first, in front of it."""
+    changes, lines, position = diff.splitlines(), text.split("\n"), 0
+    first = [change[1:] for change in takewhile(lambda each: each.startswith("+"), changes)]
+    for change in changes[len(first) :]:
         if change.startswith("+"):
             lines.insert(position, change[1:])
             position += 1
-        else:
-            assert change[1:] in lines[position:], f"behind this line, which is not there:\n{diff}"
-            position = lines.index(change[1:], position) + 1
+            continue
+        assert change[1:] in lines[position:], f"beside this line, which is not there:\n{diff}"
+        position = lines.index(change[1:], position)
+        kept = [] if change.startswith("-") else [change[1:]]
+        lines[position : position + 1] = [*first, *kept]
+        position += len(first) + len(kept)
+        first = []
     return "\n".join(lines)

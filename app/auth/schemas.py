@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from unicodedata import normalize
 
 from pydantic import BaseModel, BeforeValidator, Field, Secret
+from pydantic.config import JsonDict
 
 from app.web.schemas import Email, Input, Line, Output
 
@@ -19,6 +20,11 @@ def _compose(password: object) -> object:
 
 def _strip(text: object) -> object:
     return text.strip() if isinstance(text, str) else text
+
+
+def _drop_pattern(schema: JsonDict) -> None:
+    """Say nothing of characters where tabs and line breaks around the text are taken off first."""
+    schema.pop("pattern", None)
 
 
 NewPassword = Annotated[
@@ -66,7 +72,9 @@ class PasswordChange(Input):
 
 class PasswordResetRequest(Input):
     email: Annotated[Line, BeforeValidator(_strip)] = Field(
-        max_length=255, description="What is no address is answered as one without an account"
+        max_length=255,
+        description="What is no address is answered as one without an account",
+        json_schema_extra=_drop_pattern,
     )
 
 

@@ -37,5 +37,12 @@ def _add_common_errors(operation: dict[str, Any], *, writes: bool) -> None:
     if "requestBody" in operation:
         responses.setdefault("413", problem_response("The body is larger than 64 KiB."))
         responses.setdefault("415", problem_response("The body is of another media type."))
+        if "multipart/form-data" in operation["requestBody"].get("content", {}):
+            responses.setdefault("400", problem_response("The parts of the form are not readable."))
     absent = problems(Unavailable, *([OutcomeUnknown] if writes else []))
     responses.setdefault("503", absent[503])
+    errors = {status: each for status, each in responses.items() if status >= "400"}
+    # FastAPI's documentation writes a description alone.
+    responses |= {
+        status: problem_response(each["description"]) | each for status, each in errors.items()
+    }

@@ -25,7 +25,7 @@ from app.users.models import User
 from app.users.schemas import UserQuery
 from app.users.service import list_users
 from app.web.pagination import Position
-from tests.auth.test_authorization import ROUTES, Cast, find_caller, make_cast
+from tests.auth.test_authorization import ANSWERED, Cast, find_caller, make_cast
 from tests.bulk import fill_tables
 from tests.conftest import alembic_config
 from tests.database.test_statements import call
@@ -71,7 +71,7 @@ async def test_statements_read_few_rows_of_large_tables(
     cast = await make_cast(app, session)
     cursor = Position(datetime.now(UTC), uuid4()).encode()
     faults = {}
-    for route in ROUTES:
+    for route in ANSWERED:
         for query in find_queries(app, route):
             statements = await call(cast, session, route, query, cursor=cursor)
             async for statement, step in explain(session, statements):

@@ -11,7 +11,7 @@ from app.database.transactions import Database
 from app.database.url import libpq_uri
 from app.mail import queue
 from app.mail import service as mail
-from tests.auth.test_authorization import ROUTES, Cast, find_caller, make_cast
+from tests.auth.test_authorization import ANSWERED, Cast, find_caller, make_cast
 from tests.statements import Sent, find_clocks, find_double_writes, record_statements
 
 # Who is calling, the row, and what is done with it: no route of a usual domain needs more.
@@ -102,7 +102,7 @@ async def call(
     return statements
 
 
-@pytest.mark.parametrize("route", ROUTES)
+@pytest.mark.parametrize("route", ANSWERED)
 async def test_route_takes_no_more_statements_than_it_needs(
     cast: Cast, session: AsyncSession, route: str
 ) -> None:
