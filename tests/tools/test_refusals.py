@@ -45,52 +45,52 @@ def read_files(folder: Path) -> dict[Path, bytes]:
         ("list", TITLE, "NAME='list' is a word of Python"),
         ("none", TITLE, "NAME='none' is a word of Python"),
         ("session", TITLE, "is what each service calls something else"),
-        ("projects", TITLE, "give one of them, as in NAME=project"),
+        ("gadgets", TITLE, "give one of them, as in NAME=gadget"),
         ("user", TITLE, "there is a domain users already, in app/users"),
         ("outbox", TITLE, "there is a table outbox already"),
         ("server", TITLE, "tests/servers.py is there already"),
         ("page", TITLE, "there is a class PagePublic already"),
         ("text", "title:text", "app/texts/models.py would have Text twice"),
-        ("project", "", "FIELDS has nothing to say about a project"),
-        ("project", "owner:user", "FIELDS has nothing to say about a project"),
-        ("project", "title", "'title' is no field"),
-        ("project", "title:str:uniqe", "'title:str:uniqe' is no field"),
-        ("project", "title:str title:int", "FIELDS has title twice"),
-        ("project", 'title:str="x', "FIELDS has a quote that nothing closes"),
-        ("project", "Title:str", "'Title' is no name of a field"),
-        ("project", "título:str", "'t\\xedtulo' is no name of a field"),
-        ("project", "id:uuid", "id is a field that a project has by itself"),
-        ("project", "created_at:datetime", "created_at is a field that a project has by itself"),
-        ("project", "from:date", "from is a word of Python"),
-        ("project", "date:date", "date is a word of Python"),
-        ("project", "metadata:json", "metadata is what a model's own attribute is called"),
-        ("project", "model_name:str", "model_name is what a model's own attribute is called"),
-        ("project", f"{'x' * 60}:str", "PostgreSQL would cut off uq_project_xxx"),
-        ("project", "title:string", "title: there is no type and no table string; types are str,"),
-        ("project", "title:str(0)", "title: "),
-        ("project", "title:str(a)", "title: str(a) needs numbers"),
-        ("project", "done:bool(1)", "done: bool takes no arguments"),
-        ("project", "price:decimal(2,3)", "price: "),
-        ("project", "price:decimal(40,2)", "price: "),
-        ("project", "price:decimal(4,2)=100", "price: the default is no decimal(4,2)"),
-        ("project", "state:enum", "state: enum(a,b) has words"),
-        ("project", "state:enum(a,a)", "state: enum has a member twice"),
-        ("project", "state:enum(a,b)=c", "state: the default is not one of a, b"),
-        ("project", "done:bool=maybe", "done: the default is true or false"),
-        ("project", "size:int=many", "size: the default is no whole number"),
-        ("project", "due:date=2026-02-30", "due: the default is like 2026-01-31"),
-        ("project", "due_at:date", "due_at: what ends in _at is of the type datetime"),
-        ("project", "title:str(3)=long", "title: the default is longer than 3 characters"),
-        ("project", "meta:json=[1]", "meta: the default is an object"),
-        ("project", "done:bool:unique", "done: there are too few values"),
-        ("project", "notes:text:index", "notes: text without a length"),
-        ("project", "title:str category:category", "category: there is no type and no table"),
-        ("project", "title:str limit:rate_limit", "limit: there is no type and no table"),
-        ("project", "title:str parent:project", "is optional: parent:project?"),
-        ("project", "title:str reviewer:user:unique", "a unique reference is optional"),
-        ("project", "title:str session:login_session", "write `async def make_login_session("),
-        ("project", "title:str reviewer:user=1", "a reference has no default"),
-        ("project", "title:str owner:user?", "the owner is a user, and nothing else: owner:user"),
+        ("gadget", "", "FIELDS has nothing to say about a gadget"),
+        ("gadget", "owner:user", "FIELDS has nothing to say about a gadget"),
+        ("gadget", "title", "'title' is no field"),
+        ("gadget", "title:str:uniqe", "'title:str:uniqe' is no field"),
+        ("gadget", "title:str title:int", "FIELDS has title twice"),
+        ("gadget", 'title:str="x', "FIELDS has a quote that nothing closes"),
+        ("gadget", "Title:str", "'Title' is no name of a field"),
+        ("gadget", "título:str", "'t\\xedtulo' is no name of a field"),
+        ("gadget", "id:uuid", "id is a field that a gadget has by itself"),
+        ("gadget", "created_at:datetime", "created_at is a field that a gadget has by itself"),
+        ("gadget", "from:date", "from is a word of Python"),
+        ("gadget", "date:date", "date is a word of Python"),
+        ("gadget", "metadata:json", "metadata is what a model's own attribute is called"),
+        ("gadget", "model_name:str", "model_name is what a model's own attribute is called"),
+        ("gadget", f"{'x' * 60}:str", "PostgreSQL would cut off uq_gadget_xxx"),
+        ("gadget", "title:string", "title: there is no type and no table string; types are str,"),
+        ("gadget", "title:str(0)", "title: "),
+        ("gadget", "title:str(a)", "title: str(a) needs numbers"),
+        ("gadget", "done:bool(1)", "done: bool takes no arguments"),
+        ("gadget", "price:decimal(2,3)", "price: "),
+        ("gadget", "price:decimal(40,2)", "price: "),
+        ("gadget", "price:decimal(4,2)=100", "price: the default is no decimal(4,2)"),
+        ("gadget", "state:enum", "state: enum(a,b) has words"),
+        ("gadget", "state:enum(a,a)", "state: enum has a member twice"),
+        ("gadget", "state:enum(a,b)=c", "state: the default is not one of a, b"),
+        ("gadget", "done:bool=maybe", "done: the default is true or false"),
+        ("gadget", "size:int=many", "size: the default is no whole number"),
+        ("gadget", "due:date=2026-02-30", "due: the default is like 2026-01-31"),
+        ("gadget", "due_at:date", "due_at: what ends in _at is of the type datetime"),
+        ("gadget", "title:str(3)=long", "title: the default is longer than 3 characters"),
+        ("gadget", "meta:json=[1]", "meta: the default is an object"),
+        ("gadget", "done:bool:unique", "done: there are too few values"),
+        ("gadget", "notes:text:index", "notes: text without a length"),
+        ("gadget", "title:str category:category", "category: there is no type and no table"),
+        ("gadget", "title:str limit:rate_limit", "limit: there is no type and no table"),
+        ("gadget", "title:str parent:gadget", "is optional: parent:gadget?"),
+        ("gadget", "title:str reviewer:user:unique", "a unique reference is optional"),
+        ("gadget", "title:str session:login_session", "write `async def make_login_session("),
+        ("gadget", "title:str reviewer:user=1", "a reference has no default"),
+        ("gadget", "title:str owner:user?", "the owner is a user, and nothing else: owner:user"),
     ],
 )
 def test_what_cannot_be_written_is_said_in_a_line(
@@ -105,10 +105,10 @@ def test_what_cannot_be_written_is_said_in_a_line(
 
 
 def test_domain_that_was_written_is_not_written_again(copy: Path) -> None:
-    (copy / "app" / "projects").mkdir()
-    with pytest.raises(SystemExit, match="app/projects is there already"):
-        main("project", TITLE, root=copy)
-    (copy / "app" / "projects").rmdir()
+    (copy / "app" / "gadgets").mkdir()
+    with pytest.raises(SystemExit, match="app/gadgets is there already"):
+        main("gadget", TITLE, root=copy)
+    (copy / "app" / "gadgets").rmdir()
 
 
 def test_file_without_its_place_is_named(copy: Path) -> None:
@@ -116,7 +116,7 @@ def test_file_without_its_place_is_named(copy: Path) -> None:
     text = main_py.read_text()
     main_py.write_text(text.replace("for router in", "for each in"))
     with pytest.raises(SystemExit, match=r"app/main.py has no `for router in \(...\)` any more"):
-        main("project", TITLE, root=copy)
+        main("gadget", TITLE, root=copy)
     main_py.write_text(text)
 
 
@@ -139,7 +139,7 @@ def test_interruption_leaves_all_as_it_was(tmp_path: Path, number: signal.Signal
 @pytest.mark.parametrize(
     ("one", "many"),
     [
-        ("project", "projects"),
+        ("gadget", "gadgets"),
         ("category", "categories"),
         ("day", "days"),
         ("box", "boxes"),
