@@ -85,6 +85,7 @@ class Workshop:
         install(project)
         given = {"DATABASE_URL": self.server} if "embedded" in without else {}
         given["MYPY_CACHE_DIR"] = str(self.folder / "mypy")  # for all projects
+        given["PYTHONDONTWRITEBYTECODE"] = ""  # each process would compile all packages again
         self._check(project, given)
         if name == _STORY:
             self._grow(project, newer, given)
