@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import signal
 import subprocess
 import sys
 import time
@@ -50,11 +51,13 @@ _UNSENT = (
 
 def main() -> None:
     """Serve until told to stop, and open a browser as soon as there is something to see."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # the service ends with this
     host, port = (*sys.argv[1:], "127.0.0.1", "8000")[:2]
     with database_url(read_settings().given_database_url) as url:
         os.environ["DATABASE_URL"] = url.render_as_string(hide_password=False)
         with _serving(host, port) as service:
             address = f"http://{host}:{port}"
+            _wait_until_ready(address, service)
             password = fill(address, libpq_uri(url))
             print(
                 f"\nSign in on {address}/sign-in as {ADMINISTRATOR} with {password}\n", flush=True
@@ -77,7 +80,6 @@ def _serving(host: str, port: str) -> Iterator["subprocess.Popen[bytes]"]:
 def fill(address: str, database: str) -> str:
     """Let people do what people do; return the password that they all have."""
     password = secrets.token_urlsafe(16)
-    _wait_until_ready(address)
     create = [APP, "create-superuser", ADMINISTRATOR, "--password-stdin"]
     fields = [
         f"--field={name}={text}" for name, text in fill_in(SignUp).items() if name not in _SAID
@@ -98,9 +100,9 @@ def fill(address: str, database: str) -> str:
 _BROWSER = "Mozilla/5.0 (X11; Linux x86_64; rv:144.0) Gecko/20100101 Firefox/144.0"
 
 
-def _wait_until_ready(address: str) -> None:
+def _wait_until_ready(address: str, service: "subprocess.Popen[bytes]") -> None:
     with Client() as client:
-        for _ in range(300):
+        while service.poll() is None:
             try:
                 if client.get(f"{address}/readyz").is_success:
                     return
