@@ -14,13 +14,13 @@ _CHILDREN = 25  # of each row that others refer to
 # Of the number n; the first that a column's type belongs to.
 _VALUES: dict[type[sa.types.TypeEngine[Any]], str] = {
     sa.Enum: "{members}",
-    sa.String: "left({name} || n || '@example.com', {length})",
+    sa.String: "left(n || {name} || '@example.com', {length})",  # short ones differ, too
     sa.LargeBinary: "sha256(({name} || n)::bytea)",
     sa.Uuid: "md5({table} || n)::uuid",
     sa.Boolean: "false",
-    sa.Integer: "n",
-    sa.Numeric: "n",
-    sa.Float: "n",
+    sa.Integer: "-n",  # what tests add beside these is positive
+    sa.Numeric: "-n",
+    sa.Float: "-n",
     sa.DateTime: "now() - n * interval '1 second'",
     sa.Date: "current_date - n",
     sa.Time: "'00:00'::time",
@@ -45,7 +45,8 @@ def fill_tables(url: sa.URL, **rows: int) -> None:
 
 def _insert(table: sa.Table, rows: int) -> sql.Composed:
     values = dict(_make_values(table))
-    return sql.SQL("INSERT INTO {} ({}) SELECT {} FROM generate_series(1, {}) AS n").format(
+    insert = "INSERT INTO {} ({}) SELECT {} FROM generate_series(1, {}) AS n ON CONFLICT DO NOTHING"
+    return sql.SQL(insert).format(
         sql.Identifier(table.name),
         sql.SQL(", ").join(map(sql.Identifier, values)),
         sql.SQL(", ").join(values.values()),

@@ -32,7 +32,7 @@ from tests.database.test_statements import call
 from tests.statements import Sent, record_statements
 
 ROWS = 250  # that one step of a plan may read; the largest page has 100
-SEARCHES = {"nobody": 0, "email777": 111, "example": MOST_MATCHES, "example nobody": 0}
+SEARCHES = {"nobody": 0, "777": 111, "example": MOST_MATCHES, "example nobody": 0}
 # Of a state that is rare, those are the last that pages come to.
 STATES = ("deactivated", "unverified", "superuser")
 RARE = """
@@ -81,7 +81,7 @@ async def test_statements_read_few_rows_of_large_tables(
     assert await find_faults_of_states(cast, session, cursor) == {}
     assert await find_faults_of_roles(session) == []
     assert await find_faults_of_search(cast, session) == []
-    for search, is_partial in (("email777", False), ("example", True)):
+    for search, is_partial in (("777", False), ("example", True)):
         page = await cast.call("GET /api/v1/users", "superuser", f"?search={search}")
         assert page.json()["is_partial"] == is_partial
 
@@ -127,7 +127,7 @@ async def find_faults_of_search(cast: Cast, session: AsyncSession) -> list[str]:
         async for _, step in explain(session, [listing]):
             if step.get("Relation Name") == "user" and (read := count_read(step)) > most:
                 faults.append(f"{search}: {step['Node Type']} reads {read} users")
-    query = "?search=Email99999@example.com"
+    query = "?search=99999Email@example.com"
     _, *statements = await call(cast, session, "GET /api/v1/users", query)
     indexes = [step.get("Index Name") async for _, step in explain(session, statements)]
     return faults if indexes == ["ix_user_email"] else [*faults, f"an address: {indexes}"]

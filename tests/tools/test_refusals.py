@@ -84,7 +84,7 @@ def read_files(folder: Path) -> dict[Path, bytes]:
         ("gadget", "meta:json=[1]", "meta: the default is an object"),
         ("gadget", "done:bool:unique", "done: there are too few values"),
         ("gadget", "notes:text:index", "notes: text without a length"),
-        ("gadget", "title:str category:category", "category: there is no type and no table"),
+        ("gadget", "title:str shelf:shelf", "shelf: there is no type and no table"),
         ("gadget", "title:str limit:rate_limit", "limit: there is no type and no table"),
         ("gadget", "title:str parent:gadget", "is optional: parent:gadget?"),
         ("gadget", "title:str reviewer:user:unique", "a unique reference is optional"),

@@ -15,7 +15,7 @@ from app.database.transactions import Database
 from app.main import MAX_BODY_SIZE, create_app
 from app.settings import Settings
 from app.web.session import get_session
-from tests.auth.test_authorization import BODIES, DECISIONS, ROUTES
+from tests.auth.test_authorization import BODIES, DECISIONS, ROUTES, make_body
 from tests.conftest import new_client, production_settings
 from tests.factories import HASHER
 from tests.problems import read_problem
@@ -96,7 +96,7 @@ async def test_asvs_3_4_5_headers_are_on_a_fault(
 ) -> None:
     app.dependency_overrides[get_session] = fail
     method, path = route.split()
-    answer = await client.request(method, fill_in(path), **BODIES.get(route, {}))
+    answer = await client.request(method, fill_in(path), **make_body(route, {}))
     read_problem(answer, 500, "internal_server_error")
     check(answer)
 
