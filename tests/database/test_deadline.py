@@ -12,7 +12,7 @@ from app.auth.dependencies import CurrentUser
 from app.database.deadline import time_limit
 from app.database.transactions import Database
 from app.web.session import SessionDep
-from tests.database.test_transactions import count_unavailable, unavailable
+from tests.database.test_unavailable import count_unavailable, unavailable
 from tests.factories import make_user, sign_in
 from tests.marbles import Marble
 from tests.problems import read_problem

@@ -11,7 +11,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from app.users.models import User
 from tests.factories import let_time_pass
-from tests.observability.test_events import Events, events
+from tests.observability.conftest import Events, events
 from tests.second_factors.factories import FACTORS, give_code, give_password, make_code
 
 __all__ = ["events"]  # a fixture
