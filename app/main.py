@@ -53,6 +53,7 @@ from app.web.protocol import Watched
 from app.web.router import ServiceRoute
 from app.web.session import SessionLifetime
 from app.web.shutdown import delayed_shutdown
+from app.web.websockets import WebSocketErrors
 
 # What is imported stays until the end, so no collection need look at it again: that would take
 # 50 ms amid requests, and 200 ms when the process ends.
@@ -116,6 +117,7 @@ def list_middleware(settings: Settings) -> list[Middleware]:
         Middleware(RequestEvents, observe=observe),
         *([_allow_origins(settings.cors_origins)] if settings.cors_origins else []),
         Middleware(OneHost),
+        Middleware(WebSocketErrors),
         Middleware(LastResort),
         Middleware(SessionLifetime),
         Middleware(BodyLimit, size=MAX_BODY_SIZE),

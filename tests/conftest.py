@@ -290,6 +290,14 @@ def live_database(create_database: Callable[[], URL]) -> URL:
     return create_migrated(create_database)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _no_other_database(live_database: URL) -> Iterator[None]:
+    """Let `TestClient(create_app())` write there too, never into the development database."""
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("DATABASE_URL", libpq_uri(live_database))
+        yield
+
+
 @pytest.fixture
 async def live_app(live_database: URL) -> AsyncIterator[FastAPI]:
     """The service as it runs: a pool of connections, and transactions that are committed."""

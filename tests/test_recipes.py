@@ -9,16 +9,20 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from fastapi import FastAPI
+from fastapi import FastAPI, WebSocketDisconnect
+from fastapi.testclient import TestClient
 from httpx2 import AsyncClient, MockTransport, Response
+from pydantic import SecretStr
 from sqlalchemy import URL
 from sqlmodel import SQLModel
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from app.auth.rate_limit import RateLimits
 from app.database.transactions import Database
+from app.main import create_app
+from app.settings import Settings
 from app.users.models import User
-from tests.factories import make_user
+from tests.factories import make_account, make_user
 from tests.problems import read_problem
 from tests.servers import ROOT
 
@@ -123,6 +127,28 @@ async def test_http_client(app: FastAPI, client: AsyncClient, status: int, answe
         answer = await client.get(f"{API}/weather")
     assert answer.status_code == answered
     assert answered != 200 or answer.json() == {"sky": "blue"}
+
+
+def test_websocket(live_database: URL) -> None:
+    url = live_database.render_as_string(hide_password=False)
+    settings = Settings(
+        _env_file=None, database_url=SecretStr(url), password_hash_memory=8, mail_worker=False
+    )
+    app = create_app(settings)
+    add(app, "app/presence/router.py")
+    with TestClient(app) as client:
+        account = make_account("present@example.com")
+        client.post(f"{API}/auth/signup", json=account)
+        form = {"username": account["email"], "password": account["password"]}
+        token = client.post(f"{API}/auth/login", data=form).json()["access_token"]
+        with client.websocket_connect(f"{API}/presence") as socket:
+            socket.send_text(token)
+            assert socket.receive_json() == {"email": "present@example.com"}
+            client.post(f"{API}/auth/logout", headers={"Authorization": f"Bearer {token}"})
+            socket.send_text("still there")
+            with pytest.raises(WebSocketDisconnect) as closed:
+                socket.receive_json()
+    assert closed.value.code == 1008
 
 
 async def test_webhook(app: FastAPI, client: AsyncClient) -> None:

@@ -28,12 +28,18 @@ _deadline: ContextVar[float | None] = ContextVar("deadline", default=None)
 
 @contextmanager
 def time_limit(seconds: float) -> Iterator[None]:
-    """Wait no longer for the database in this block; for more, a route opens a block of its own."""
-    token = _deadline.set(asyncio.get_running_loop().time() + seconds)
+    """Wait no longer for the database in this block; for more, a route opens a block of its own.
+
+    What such a block takes does not count for the one around it, which has yet to commit.
+    """
+    now = asyncio.get_running_loop().time
+    start, outer = now(), _deadline.get()
+    _deadline.set(start + seconds)
     try:
         yield
     finally:
-        _deadline.reset(token)
+        is_longer = outer is not None and start + seconds > outer
+        _deadline.set(outer + now() - start if outer is not None and is_longer else outer)
 
 
 def get_time_left() -> float:

@@ -23,6 +23,12 @@ class Problem(Output):
     model_config = ConfigDict(extra="allow")  # extension members (RFC 9457, section 3.2)
 
 
+class ProblemWithObject(Problem):
+    """What `HTTPException(418, detail={"reason": ...})` leads to: FastAPI takes any JSON there."""
+
+    detail: Any
+
+
 def problems(*errors: type[ServiceError]) -> dict[int | str, dict[str, Any]]:
     """Document the errors of a route for OpenAPI, as its `responses`."""
     texts: dict[int | str, list[str]] = {}

@@ -19,7 +19,9 @@ from app.web.negotiation import find_language
 
 async def get_database(connection: HTTPConnection) -> Database:
     """Return the database of the application, in which another may be mounted."""
-    database: Database = connection.state.sqlmodel_database
+    database: Database | None = connection.state.sqlmodel_database
+    if database is None:
+        raise RuntimeError("the application has not started: `with TestClient(app) as client:`")
     return database
 
 

@@ -13,6 +13,10 @@ from starlette.exceptions import HTTPException
 from app.web.languages import N_
 
 
+class _Refusal(ValueError):
+    """What is refused, and why."""
+
+
 class StrictRequest(Request):
     async def json(self) -> Any:
         """Parse JSON as RFC 8259 defines it.
@@ -29,8 +33,13 @@ class StrictRequest(Request):
             )
         except json.JSONDecodeError:
             raise
-        except (ValueError, RecursionError) as error:
-            raise json.JSONDecodeError("not acceptable", "", 0) from error
+        except UnicodeDecodeError as error:
+            raise json.JSONDecodeError("It is not UTF-8", "", 0) from error
+        except RecursionError as error:
+            raise json.JSONDecodeError("It is nested too deeply", "", 0) from error
+        except ValueError as error:
+            text = str(error) if isinstance(error, _Refusal) else "A number has too many digits"
+            raise json.JSONDecodeError(text, "", 0) from error
 
 
 async def require_utf8(request: Request) -> None:
@@ -66,17 +75,17 @@ def _is_utf8(text: bytes) -> bool:
 
 
 def _refuse_constant(_: str) -> NoReturn:
-    raise ValueError
+    raise _Refusal("NaN and Infinity are no JSON")
 
 
 def _parse_finite(text: str) -> float:
     if isinf(number := float(text)):
-        raise ValueError
+        raise _Refusal("A number is too large")
     return number
 
 
 def _refuse_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     members = dict(pairs)
     if len(members) != len(pairs):
-        raise ValueError
+        raise _Refusal("A name occurs twice in an object")
     return members

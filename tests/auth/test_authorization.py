@@ -13,6 +13,7 @@ from fastapi.routing import iter_route_contexts
 from httpx2 import AsyncClient, Response
 from sqlmodel import select
 from sqlmodel.ext.asyncio.session import AsyncSession
+from starlette.routing import WebSocketRoute
 
 from app.auth.authorization import list_access
 from app.auth.models import LoginSession
@@ -182,11 +183,13 @@ APP = create_app(Settings(_env_file=None))
 
 
 def find_routes() -> Iterator[str]:
-    """Find every route, in the included routers too, as `METHOD /path`.
+    """Find every route of requests, in the included routers too, as `METHOD /path`.
 
     Of the pages that a browser signs in to, tests/site/test_routes.py tells.
     """
     for route in iter_route_contexts(APP.routes):
+        if isinstance(route.route, WebSocketRoute):
+            continue
         if "site" in route.tags:
             continue
         for method in (route.methods or {"ANY"}) - {"HEAD"}:

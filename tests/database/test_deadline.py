@@ -6,14 +6,16 @@ import pytest
 from fastapi import FastAPI
 from httpx2 import AsyncClient
 from sqlalchemy import text
+from sqlmodel import select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from app.auth.dependencies import CurrentUser
 from app.database.deadline import time_limit
 from app.database.transactions import Database
+from app.users.models import User
 from app.web.session import SessionDep
 from tests.database.test_unavailable import count_unavailable, unavailable
-from tests.factories import make_user, sign_in
+from tests.factories import make_user, new_user, sign_in
 from tests.marbles import Marble
 from tests.problems import read_problem
 
@@ -98,6 +100,21 @@ async def test_route_can_take_its_time(live_app: FastAPI, live_client: AsyncClie
             await (await session.connection()).execute(text("SELECT pg_sleep(0.5)"))
 
     assert (await live_client.get("/work")).status_code == 200
+
+
+async def test_route_that_has_taken_its_time_is_committed(
+    live_app: FastAPI, live_client: AsyncClient, live_session: AsyncSession
+) -> None:
+    live_app.state.database.request_timeout = 0.3
+
+    @live_app.post("/work", status_code=201)
+    async def endpoint(session: SessionDep) -> None:
+        with time_limit(60):
+            await (await session.connection()).execute(text("SELECT pg_sleep(0.5)"))
+            session.add(new_user())
+
+    assert (await live_client.post("/work")).status_code == 201
+    assert len(list(await live_session.exec(select(User)))) == 1
 
 
 async def test_lookup_of_a_token_has_the_deadline_too(

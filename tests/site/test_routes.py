@@ -130,7 +130,7 @@ def test_every_page_has_a_decision() -> None:
         f"{method} {route.path}"
         for route in iter_route_contexts(APP.routes)
         for method in route.methods or ()
-        if "site" in route.tags
+        if "site" in route.tags  # which a WebSocket does not have
     }
     assert pages == DECISIONS.keys()
 

@@ -1,7 +1,7 @@
 from typing import Annotated
 
 import pytest
-from fastapi import FastAPI, Header
+from fastapi import FastAPI, Header, Query
 from httpx2 import AsyncClient
 
 from app.web.errors import Conflict, NotFound, ServiceError
@@ -54,6 +54,39 @@ async def test_validation_error_names_a_header(app: FastAPI, client: AsyncClient
     answer = await client.get("/tokens", headers={"X-Token": "canary"})
     (error,) = read_problem(answer, 422, "unprocessable_content")["errors"]
     assert error["loc"] == ["header", "x-token"]
+
+
+async def test_validation_error_names_an_alias_with_a_hyphen(
+    app: FastAPI, client: AsyncClient
+) -> None:
+    @app.get("/items-by-word")
+    async def find(word: Annotated[str, Query(alias="item-query", pattern="^f")]) -> str:
+        return word
+
+    answer = await client.get("/items-by-word?item-query=canary")
+    (error,) = read_problem(answer, 422, "unprocessable_content")["errors"]
+    assert error["loc"] == ["query", "item-query"]
+
+
+@pytest.mark.parametrize(
+    ("body", "why"),
+    [
+        (b'{"email": "a", "email": "b"}', "A name occurs twice in an object"),
+        (b'{"email": 1e400}', "A number is too large"),
+        (b'{"email": ' + b"1" * 5000 + b"}", "A number has too many digits"),
+        (b'{"email": NaN}', "NaN and Infinity are no JSON"),
+        (b"[" * 9999, "It is nested too deeply"),
+        (b'{"email": "\xff"}', "It is not UTF-8"),
+        (b'{"email"', "Expecting ':' delimiter"),
+    ],
+)
+async def test_validation_error_says_why_json_is_refused(
+    client: AsyncClient, body: bytes, why: str
+) -> None:
+    json = {"Content-Type": "application/json"}
+    answer = await client.post("/api/v1/auth/signup", content=body, headers=json)
+    (error,) = read_problem(answer, 422, "unprocessable_content")["errors"]
+    assert (error["type"], error["msg"]) == ("json_invalid", f"JSON decode error: {why}")
 
 
 async def test_trailing_slash_is_not_redirected(client: AsyncClient) -> None:

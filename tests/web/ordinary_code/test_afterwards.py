@@ -1,35 +1,25 @@
 """What streams, background tasks and dependencies do once the answer has begun."""
 
-import asyncio
 import csv
 import uuid
 from collections.abc import AsyncIterator
 
 import pytest
-import uvicorn
 from fastapi import (
     APIRouter,
     BackgroundTasks,
     Depends,
     FastAPI,
-    WebSocket,
 )
 from fastapi.responses import StreamingResponse
 from httpx2 import AsyncClient
-from pydantic import SecretStr
-from sqlalchemy import URL
 from sqlmodel import func, select
 from sqlmodel.ext.asyncio.session import AsyncSession
-from websockets.asyncio.client import connect
 
 from app.auth.dependencies import CurrentUser
 from app.database.transactions import Database
-from app.main import create_app
-from app.settings import Settings
 from app.users.models import User
-from app.web.protocol import Connection
 from app.web.session import DatabaseDep, SessionDep
-from tests.factories import make_user
 from tests.marbles import Marble, make_marble
 from tests.web.ordinary_code.working import count_marbles
 
@@ -100,32 +90,3 @@ async def test_dependency_uses_the_session_after_its_yield(
     live_app.post("/work", dependencies=[Depends(note)])(lambda: None)
     assert (await client.post("/work")).status_code == 200
     assert list(await live_session.exec(select(Marble.title))) == ["Afterwards"]
-
-
-async def test_websocket_has_the_session_on_a_real_server(
-    live_database: URL, live_session: AsyncSession
-) -> None:
-    user = await make_user(live_session)
-    url = live_database.render_as_string(hide_password=False)
-    app = create_app(Settings(_env_file=None, database_url=SecretStr(url), mail_worker=False))
-
-    @app.websocket("/work")
-    async def endpoint(websocket: WebSocket, session: SessionDep) -> None:
-        await websocket.accept()
-        title = await websocket.receive_text()
-        session.add(Marble(title=title, owner_id=user.id))
-        await session.commit()
-        await websocket.send_text(str(await count_marbles(session)))
-        await websocket.close()
-
-    server = uvicorn.Server(uvicorn.Config(app, port=0, http=Connection, log_config=None))
-    serving = asyncio.create_task(server.serve())
-    while not server.started:  # noqa: ASYNC110  # uvicorn has no event for it
-        await asyncio.sleep(0)
-    port = server.servers[0].sockets[0].getsockname()[1]
-    async with connect(f"ws://127.0.0.1:{port}/work") as websocket:
-        await websocket.send("Sent")
-        assert await websocket.recv() == "1"
-    assert app.state.database.connections_in_use == 0
-    server.should_exit = True
-    await serving

@@ -29,10 +29,15 @@ pytestmark = pytest.mark.usefixtures("_live_marbles")
 
 @pytest.mark.parametrize(
     ("status", "detail", "code"),
-    [(409, "Quota exceeded", "conflict"), (460, "Odd", "status_460"), (418, None, "i'm_a_teapot")],
+    [
+        (409, "Quota exceeded", "conflict"),
+        (460, "Odd", "status_460"),
+        (418, None, "i_m_a_teapot"),
+        (400, {"msg": "Nope!", "at": [1, None]}, "bad_request"),
+    ],
 )
 async def test_http_exception_reaches_the_client(
-    live_app: FastAPI, client: AsyncClient, status: int, detail: str | None, code: str
+    live_app: FastAPI, client: AsyncClient, status: int, detail: object, code: str
 ) -> None:
     @live_app.get("/work")
     async def endpoint() -> None:

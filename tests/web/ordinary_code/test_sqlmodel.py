@@ -175,3 +175,47 @@ async def test_foreign_key_violation_is_a_conflict_tried_once(
     assert "unexpected_error" not in capsys.readouterr().err
     assert len(tries) == 1
     assert await count_marbles(live_session) == 0
+
+
+@pytest.mark.parametrize(
+    ("statement", "value"),
+    [
+        ("SELECT CAST(:value AS int)", 10**12),
+        ("SELECT CAST(:value AS int)", 10**20),
+        ("SELECT 1 LIMIT :value", -1),
+        ("SELECT 1 OFFSET :value", -1),
+        ("SELECT CAST(:value AS text)", "a\0b"),
+        ("SELECT CAST(:value AS uuid)", "canary"),
+        ("SELECT CAST(:value AS timestamp)", "2026-02-30"),
+    ],
+)
+async def test_value_that_no_schema_has_refused_is_refused(
+    live_app: FastAPI, client: AsyncClient, router: APIRouter, statement: str, value: Any
+) -> None:
+    @router.get("/work")
+    async def endpoint(session: SessionDep) -> None:
+        await (await session.connection()).execute(text(statement), {"value": value})
+
+    live_app.include_router(router)
+    problem = read_problem(await client.get("/work"), 422, "unprocessable_content")
+    assert problem["errors"][0]["type"] == "database"
+    assert "canary" not in str(problem)
+
+
+async def test_division_by_zero_is_a_fault(live_app: FastAPI, client: AsyncClient) -> None:
+    @live_app.get("/work")
+    async def endpoint(session: SessionDep) -> None:
+        await (await session.connection()).execute(text("SELECT 1 / 0"))
+
+    read_problem(await client.get("/work"), 500, "internal_server_error")
+
+
+async def test_row_that_is_too_long_is_refused(
+    live_app: FastAPI, client: AsyncClient, live_session: AsyncSession
+) -> None:
+    @live_app.post("/work")
+    async def endpoint(session: SessionDep, user: CurrentUser) -> None:
+        session.add(Marble(title="x" * 256, owner_id=user.id))
+
+    read_problem(await client.post("/work"), 422, "unprocessable_content")
+    assert await count_marbles(live_session) == 0

@@ -24,7 +24,7 @@ async def open_all(
     app: FastAPI, client: AsyncClient, headers: dict[str, str]
 ) -> AsyncIterator[tuple[str, str]]:
     for route in iter_route_contexts(app.routes):
-        if "pages" in route.tags and "site" not in route.tags:
+        if route.methods and "pages" in route.tags and "site" not in route.tags:
             for method in route.methods or ():
                 for form in FORMS[: 1 if method == "GET" else None]:
                     path = str(route.path)
