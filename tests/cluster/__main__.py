@@ -6,17 +6,17 @@ Names of events, or parts of them, choose those that are tried.
 import shutil
 import subprocess
 import sys
-import time
 import venv
 from importlib.util import find_spec
 from pathlib import Path
 
 from tests.cluster.events import EVENTS
 from tests.cluster.revisions import REVISION_EVENTS
-from tests.cluster.stage import FORMS, Stage, running_stage
-from tests.faults.fault import Fault, Result, show, try_fault
+from tests.cluster.stage import FORMS, running_stage
+from tests.faults.fault import Result, show
 from tests.faults.network import make_network
 from tests.faults.running import run_check
+from tests.faults.table import print_table
 from tests.servers import ROOT
 
 _LIMIT = 1200  # seconds, for all
@@ -57,32 +57,17 @@ def _install() -> bool:
 
 
 def _run(folder: Path) -> int:
-    wanted = [each for each in (*EVENTS, *REVISION_EVENTS) if each.is_wanted(sys.argv[1:])]
-    start = time.monotonic()
-    with running_stage(make_network("abc", apart=True), folder, _PYTHON) as stage:
-        print(f"| {' | '.join(_COLUMNS)} |\n{'|---' * len(_COLUMNS)}|", flush=True)
-        wrong = [line for event in wanted for line in _try(event, stage)]
-    print(f"\n{time.monotonic() - start:.0f} s in all")
-    for line in wrong:
-        print(f"FAILED: {line}")
-    return 1 if wrong else 0
+    running = running_stage(make_network("abc", apart=True), folder, _PYTHON)
+    return print_table(_COLUMNS, (*EVENTS, *REVISION_EVENTS), running, _judge)
 
 
-def _try(event: Fault[Stage], stage: Stage) -> list[str]:
-    if missing := event.find_missing(stage):
-        print(f"| {event.name} | not tried: {missing} {'| ' * (len(_COLUMNS) - 1)}|", flush=True)
-        return []
-    result = try_fault(event, stage)
-    print(_show(result), flush=True)
+def _judge(result: Result) -> list[str]:
+    """Return the line of an event, which is wrong if somebody has waited for too long."""
     if result.longest > _LONGEST:
         result.wrong.append(f"somebody waited for {result.longest:.1f} s")
-    return [f"{event.name}: {each}" for each in result.wrong]
-
-
-def _show(result: Result) -> str:
     figures = (result.lost, result.stale, result.in_doubt)
     cells = [result.name, *map(show, result.answers), f"{result.longest:.1f} s", result.well]
-    return f"| {' | '.join([*cells, *map(str, figures)])} |"
+    return [*cells, *map(str, figures)]
 
 
 sys.exit(main())

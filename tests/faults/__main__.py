@@ -4,39 +4,29 @@ Names of faults, or parts of them, choose those that are tried.
 """
 
 import sys
-import time
 from pathlib import Path
 
 from tests.faults.database import DATABASE_FAULTS
-from tests.faults.fault import HEAD, Fault, try_fault
+from tests.faults.fault import Result, show
 from tests.faults.pgbouncer import POOLER_FAULTS
 from tests.faults.processes import PROCESS_FAULTS
 from tests.faults.running import run_check
-from tests.faults.scene import Scene, running_scene
+from tests.faults.scene import running_scene
+from tests.faults.table import print_table
 
 _FAULTS = (*DATABASE_FAULTS, *PROCESS_FAULTS, *POOLER_FAULTS)
+_COLUMNS = ("Fault", "Answers", "Longest", "Acknowledged", "Lost", "Well again after")
 _LIMIT = 600  # seconds, for all
 
 
 def _run(folder: Path) -> int:
-    wanted = [each for each in _FAULTS if each.is_wanted(sys.argv[1:])]
-    start = time.monotonic()
-    print(HEAD, flush=True)
-    with running_scene(folder) as scene:
-        wrong = [line for fault in wanted for line in _try(fault, scene)]
-    print(f"\n{time.monotonic() - start:.0f} s in all")
-    for line in wrong:
-        print(f"FAILED: {line}")
-    return 1 if wrong else 0
+    return print_table(_COLUMNS, _FAULTS, running_scene(folder), _make_cells)
 
 
-def _try(fault: Fault[Scene], scene: Scene) -> list[str]:
-    if missing := fault.find_missing(scene):
-        print(f"| {fault.name} | not tried: {missing} | | | | |", flush=True)
-        return []
-    result = try_fault(fault, scene)
-    print(result, flush=True)
-    return [f"{fault.name}: {each}" for each in result.wrong]
+def _make_cells(result: Result) -> list[str]:
+    figures = (result.acknowledged, result.lost)
+    answers = map(show, result.answers)
+    return [result.name, *answers, f"{result.longest:.1f} s", *map(str, figures), result.well]
 
 
 sys.exit(run_check("tests.faults", _run, _LIMIT))

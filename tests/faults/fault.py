@@ -66,16 +66,6 @@ class Result:
     def well(self) -> str:
         return "never" if self.well_after is None else f"{self.well_after:.1f} s"
 
-    def __str__(self) -> str:
-        cells = [self.name, *map(show, self.answers), f"{self.longest:.1f} s"]
-        return f"| {' | '.join(cells)} | {self.acknowledged} | {self.lost} | {self.well} |"
-
-
-HEAD = (
-    "| Fault | Answers | Longest | Acknowledged | Lost | Well again after |\n"
-    "|---|---|---|---|---|---|"
-)
-
 
 def show(answers: Counter[int]) -> str:
     return ", ".join(f"{status or 'none'}: {n}" for status, n in sorted(answers.items()))
