@@ -1,5 +1,6 @@
 """A project whose env.py is the service's, on a database with filled tables."""
 
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -51,6 +52,12 @@ def project(new_project: Project) -> Project:
     new_project.write_revision(TABLES, DROP_TABLES)
     new_project.upgrade()
     return new_project
+
+
+@pytest.fixture(autouse=True)
+def _info(caplog: pytest.LogCaptureFixture) -> None:
+    """Capture what is said of an upgrade, not only what is complained of."""
+    caplog.set_level(logging.INFO, "alembic.online")
 
 
 @pytest.fixture

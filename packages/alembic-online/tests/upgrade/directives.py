@@ -8,6 +8,8 @@ UNIQUE = 'op.create_unique_constraint("uq_account_email", "account", ["email"])'
 CHECK = 'op.create_check_constraint("age", "pet", "age >= 0")'
 NOT_NULL = 'op.alter_column("account", "email", nullable=False)'
 INDEX = 'op.create_index("ix_pet_age", "pet", ["age"])'
+DROP_INDEX = 'op.drop_index("ix_pet_age", "pet")'
+ADD_COLUMN = 'op.add_column("account", sa.Column("plan", sa.String(9), server_default="free"))'
 CONSTRAINTS = """
     SELECT conname, convalidated, pg_get_constraintdef(oid) FROM pg_constraint
     WHERE conrelid::regclass::text IN ('pet', 'account') AND contype NOT IN ('p', 'n') ORDER BY 1

@@ -1,7 +1,5 @@
 """`-x phase=expand` does what the running version bears, and leaves what breaks it for later."""
 
-import logging
-
 import pytest
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
@@ -30,7 +28,6 @@ def current(project: Project) -> str:
 def test_expansion_stops_before_the_first_contraction_and_says_what_is_left(
     project: Project, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.INFO, "alembic.online")
     first = project.write_revision(ADD.format("weight"), DROP.format("weight"))
     second = project.write_revision(DROP.format("age"), ADD.format("age"))
     third = project.write_revision(ADD.format("size"), DROP.format("size"))
