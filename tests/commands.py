@@ -13,7 +13,7 @@ from sqlalchemy import URL
 from app.cli.main import main
 from app.database.url import libpq_uri
 from app.settings import Settings
-from tests.conftest import alembic_config
+from tests.databases import alembic_config
 from tests.factories import make_account
 
 # What production requires besides the database.

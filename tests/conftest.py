@@ -1,37 +1,21 @@
 """A PostgreSQL server for the whole run, empty databases, and the service on a migrated one."""
 
 import os
-import shutil
 import signal
-import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, ExitStack, nullcontext
-from functools import cache
+from contextlib import ExitStack
 from inspect import signature
-from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
-import psycopg
 import pytest
-from alembic import command
-from alembic.config import Config
 from fastapi import FastAPI
 from httpx2 import ASGITransport, AsyncClient
-from psycopg import sql
 from pydantic import SecretStr
-from sqlalchemy import URL, NullPool, make_url, text
-from sqlalchemy.ext.asyncio import (
-    AsyncConnection,
-    AsyncEngine,
-    async_sessionmaker,
-    create_async_engine,
-)
+from sqlalchemy import URL, make_url, text
 from sqlmodel.ext.asyncio.session import AsyncSession
 from starlette.datastructures import State
 
 from app.auth.rate_limit import RateLimits
-from app.database.embedded import running_server
 from app.database.transactions import Database
 from app.database.url import libpq_uri
 from app.main import create_app
@@ -40,9 +24,17 @@ from app.settings import Settings
 from app.users.models import User
 from app.web.health import Revisions
 from tests import marbles
+from tests.databases import (
+    OneConnection,
+    create_migrated,
+    creating_databases,
+    find_engine,
+    require_create,
+    running_test_server,
+)
 from tests.factories import HASHER, make_superuser, make_user, sign_in
+from tests.servers import ROOT
 
-ROOT = Path(__file__).parent.parent
 _server = ExitStack()
 _SERVER_URL = "TEST_SERVER_URL"
 
@@ -56,29 +48,11 @@ def pytest_configure(config: pytest.Config) -> None:
         return
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C, to stop the server
     if given is None:
-        folder = Path(tempfile.mkdtemp(prefix="tests-"))
-        _server.callback(shutil.rmtree, folder, ignore_errors=True)
-        # The data dies with the run, so nothing need reach the disk.
-        durability = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
-        settings = (*durability, "max_connections=300")
-        given = _server.enter_context(running_server(folder, *settings)).render_as_string(
-            hide_password=False
-        )
+        given = _server.enter_context(running_test_server())
     else:
         require_create(make_url(given))
     os.environ[_SERVER_URL] = given
     _server.callback(os.environ.pop, _SERVER_URL)
-
-
-def require_create(url: URL) -> None:
-    """End the run before it begins for a role that may make no databases."""
-    with psycopg.connect(libpq_uri(url.set(database="postgres"))) as connection:
-        user = connection.info.user
-        query = "SELECT rolcreatedb OR rolsuper FROM pg_roles WHERE rolname = %s"
-        if connection.execute(query, [user]).fetchone() != (True,):
-            raise pytest.UsageError(
-                f"the tests make databases, which {user} may not: ALTER ROLE {user} CREATEDB"
-            )
 
 
 def pytest_unconfigure() -> None:
@@ -90,43 +64,11 @@ def server_url() -> URL:
     return make_url(os.environ[_SERVER_URL]).set(drivername="postgresql+psycopg")
 
 
-@pytest.fixture
-def _needs_postgresql_18(server_url: URL) -> None:
-    """Skip a test of what older servers do not have."""
-    with psycopg.connect(libpq_uri(server_url.set(database="postgres"))) as connection:
-        if connection.info.server_version < 180000:
-            pytest.skip("PostgreSQL 18 is the first to have this")
-
-
 @pytest.fixture(scope="session")
 def create_database(server_url: URL) -> Iterator[Callable[[], URL]]:
     """Create databases of the run's own, dropped when it ends."""
-    conninfo = libpq_uri(server_url.set(database="postgres"))
-    names: list[str] = []
-
-    def execute(statement: str) -> None:
-        with psycopg.connect(conninfo, autocommit=True) as connection:
-            connection.execute(sql.SQL(statement).format(sql.Identifier(names[-1])))
-
-    def create() -> URL:
-        names.append(f"test_{uuid4().hex}")
-        execute("CREATE DATABASE {} TEMPLATE template0 ENCODING 'UTF8'")
-        url = server_url.set(database=names[-1])
-        run_file("TEST_DATABASE_SETUP", url)
-        return url
-
-    yield create
-    while names:
-        execute("DROP DATABASE {} WITH (FORCE)")
-        names.pop()
-
-
-def run_file(variable: str, url: URL) -> None:
-    """Run the SQL file that the environment names, if it does: extensions, or another shape."""
-    if path := os.environ.get(variable):
-        with psycopg.connect(libpq_uri(url), autocommit=True) as connection:
-            for statement in Path(path).read_text("utf-8").split(";\n"):
-                connection.execute(statement.encode())
+    with creating_databases(server_url) as create:
+        yield create
 
 
 @pytest.fixture(scope="session")
@@ -135,56 +77,10 @@ def migrated_database(create_database: Callable[[], URL]) -> URL:
     return create_migrated(create_database)
 
 
-def create_migrated(create_database: Callable[[], URL]) -> URL:
-    """Create a database of the revisions' tables and of the tests' own."""
-    url = create_database()
-    command.upgrade(alembic_config(url), "head")
-    run_file("TEST_DATABASE_SHAPE", url)
-    marbles.create_tables(url)
-    return url
-
-
 @pytest.fixture
 def empty_database(create_database: Callable[[], URL]) -> URL:
     """The URL of a new database with no table in it."""
     return create_database()
-
-
-def alembic_config(url: URL) -> Config:
-    """Make Alembic's commands work on this database."""
-    config = Config()  # without alembic.ini, which would set up logging anew
-    config.set_main_option("script_location", str(ROOT / "migration").replace("%", "%%"))
-    text = url.render_as_string(hide_password=False)
-    config.set_main_option("sqlalchemy.url", text.replace("%", "%%"))
-    return config
-
-
-class OneConnection(Database):
-    """A database whose sessions share a connection, and are savepoints of its transaction."""
-
-    def __init__(self, connection: AsyncConnection) -> None:
-        self._connection = connection
-        self.request_timeout = 10
-        self.engine = self.autocommit = self.reading = connection  # type: ignore[assignment]  # can what is needed
-        self.new_session = async_sessionmaker(
-            connection,
-            class_=AsyncSession,
-            expire_on_commit=False,
-            join_transaction_mode="create_savepoint",
-        )
-
-    def connect(self) -> AbstractAsyncContextManager[AsyncConnection]:
-        return nullcontext(self._connection)
-
-    @property
-    def connections_in_use(self) -> int:
-        return 1
-
-
-@cache
-def find_engine(url: URL) -> AsyncEngine:
-    """One for all tests, as it compiles each statement once; each has a connection of its own."""
-    return create_async_engine(url, poolclass=NullPool)
 
 
 @pytest.fixture
@@ -329,19 +225,6 @@ async def live_session(live_app: FastAPI) -> AsyncIterator[AsyncSession]:
 async def live_client(live_app: FastAPI) -> AsyncIterator[AsyncClient]:
     async with new_client(live_app) as client:
         yield client
-
-
-def production_settings(**settings: Any) -> Settings:
-    """Return settings of production, with what is required there; nothing of it is reached."""
-    required = {
-        "environment": "production",
-        "database_url": "postgresql://nowhere.example/app",
-        "public_url": "https://app.example.com",
-        "second_factor_keys": "a" * 43 + "=",
-        "smtp_url": "smtp://nowhere.example",
-        "mail_from": "no-reply@example.com",
-    }
-    return Settings(_env_file=None, **required | settings)
 
 
 def new_client(app: FastAPI, address: str = "127.0.0.1") -> AsyncClient:

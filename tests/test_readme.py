@@ -11,7 +11,7 @@ from alembic import command
 from sqlalchemy import URL
 
 from app.database.url import libpq_uri
-from tests.conftest import alembic_config
+from tests.databases import alembic_config
 from tests.documentation import Block, follow, is_carried_out, read_blocks, read_headings
 from tests.servers import ROOT, Server, copy_repository, running_app
 

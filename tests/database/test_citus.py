@@ -12,9 +12,10 @@ from sqlalchemy.exc import DBAPIError
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from app.database.url import libpq_uri
-from tests.conftest import ROOT, alembic_config
+from tests.databases import alembic_config
 from tests.factories import make_invitation, make_user, sign_in
 from tests.problems import read_problem
+from tests.servers import ROOT
 
 TAKEN = 'duplicate key value violates unique constraint "ix_user_email_102008"'
 

@@ -10,7 +10,7 @@ from sqlalchemy import URL
 from app.database.drift import log_drift
 from app.database.url import libpq_uri
 from app.settings import PROJECT, Settings
-from tests.conftest import alembic_config
+from tests.databases import alembic_config
 
 
 @pytest.fixture(autouse=True)

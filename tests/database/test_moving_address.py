@@ -15,7 +15,8 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from app.database.transactions import Database
 from app.main import create_app
 from app.settings import Settings
-from tests.conftest import alembic_config, new_client
+from tests.conftest import new_client
+from tests.databases import alembic_config
 from tests.factories import make_user, sign_in
 from tests.faults.cluster import Cluster, Node
 from tests.faults.network import Loopback

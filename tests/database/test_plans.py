@@ -27,8 +27,8 @@ from app.users.service import list_users
 from app.web.pagination import Position
 from tests.auth.test_authorization import ANSWERED, Cast, find_caller, make_cast
 from tests.bulk import fill_tables
-from tests.conftest import alembic_config
 from tests.database.test_statements import call
+from tests.databases import alembic_config
 from tests.statements import Sent, record_statements
 
 ROWS = 250  # that one step of a plan may read; the largest page has 100

@@ -13,7 +13,8 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from app.database.engine import SERVER_SETTINGS
 from app.database.url import libpq_uri
 from tests.auth.test_authorization import CALLERS, DECISIONS, Cast, cast
-from tests.conftest import ROOT, alembic_config
+from tests.databases import alembic_config
+from tests.servers import ROOT
 
 __all__ = ["cast"]  # a fixture
 

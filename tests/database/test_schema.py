@@ -18,8 +18,8 @@ from app.database.tables import load_models
 from app.database.url import libpq_uri
 from app.settings import Settings
 from tests.commands import Run, create_superuser, query, run
-from tests.conftest import ROOT
 from tests.factories import PASSWORD
+from tests.servers import ROOT
 
 __all__ = ["run"]  # a fixture
 

@@ -14,7 +14,7 @@ from psycopg import AsyncConnection, connect
 from sqlalchemy import URL
 
 from app.database.url import libpq_uri
-from tests.conftest import alembic_config
+from tests.databases import alembic_config
 from tests.servers import running_worker
 from tests.smtp_server import Catcher, read_text, running_smtp_server
 

@@ -12,7 +12,7 @@ from psycopg.errors import CheckViolation
 from sqlalchemy import URL
 
 from app.database.url import libpq_uri
-from tests.conftest import alembic_config
+from tests.databases import alembic_config
 
 BEFORE, AFTER = "1ddaa8554cad", "1eef6ac131f2"
 ASCII = "ada@xn--mnchen-3ya.example"

@@ -13,7 +13,8 @@ from sqlalchemy import URL, NullPool, create_engine, inspect, make_url
 from sqlalchemy.exc import OperationalError
 
 from app.database.tables import load_models
-from tests.conftest import ROOT, alembic_config
+from tests.databases import alembic_config
+from tests.servers import ROOT
 
 
 @pytest.fixture(params=["postgresql", "sqlite"])

@@ -16,9 +16,10 @@ from alembic import command
 from alembic.script import Script, ScriptDirectory
 
 from alembic_online import find_unfinished
-from tests.conftest import ROOT, alembic_config
+from tests.databases import alembic_config
 from tests.migration.catalog import read_catalog
 from tests.migration.generated_rows import fill_tables
+from tests.servers import ROOT
 
 REVISIONS = list(ScriptDirectory(str(ROOT / "migration")).walk_revisions())[::-1]
 each_revision = pytest.mark.parametrize("revision", REVISIONS, ids=lambda each: each.revision)

@@ -4,7 +4,8 @@ import sys
 from alembic import command
 from sqlalchemy import URL
 
-from tests.conftest import ROOT, alembic_config
+from tests.databases import alembic_config
+from tests.servers import ROOT
 
 BEFORE = "1ddaa8554cad"
 

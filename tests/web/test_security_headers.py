@@ -16,7 +16,7 @@ from app.main import MAX_BODY_SIZE, create_app
 from app.settings import Settings
 from app.web.session import get_session
 from tests.auth.test_authorization import BODIES, DECISIONS, ROUTES, make_body
-from tests.conftest import new_client, production_settings
+from tests.conftest import new_client
 from tests.factories import HASHER
 from tests.problems import read_problem
 
@@ -31,6 +31,19 @@ HEADERS = {
     "x-frame-options": "DENY",
 }
 FORMS = {route for route, body in BODIES.items() if "data" in body and "/api/" not in route}
+
+
+def production_settings(**settings: Any) -> Settings:
+    """Return settings of production, with what is required there; nothing of it is reached."""
+    required = {
+        "environment": "production",
+        "database_url": "postgresql://nowhere.example/app",
+        "public_url": "https://app.example.com",
+        "second_factor_keys": "a" * 43 + "=",
+        "smtp_url": "smtp://nowhere.example",
+        "mail_from": "no-reply@example.com",
+    }
+    return Settings(_env_file=None, **required | settings)
 
 
 @pytest.fixture
