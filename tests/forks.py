@@ -30,6 +30,7 @@ def run_command(
 
 def _run(folder: Path, command: tuple[str, ...], environment: dict[str, str], output: Path) -> None:
     os.chdir(folder)
+    os.environ.pop("DATABASE_URL", None)
     os.environ |= environment
     sys.path.insert(0, str(folder))
     sys.argv = list(command)

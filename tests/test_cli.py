@@ -127,7 +127,8 @@ def test_run_refuses_a_database_in_one_line(run: Run, url: str, message: str) ->
     assert str(code).startswith(f"app: {message}")
 
 
-def test_run_needs_a_database_in_production(run: Run) -> None:
+def test_run_needs_a_database_in_production(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DATABASE_URL")
     code = str(run("run", "--port", "0", ENVIRONMENT="production").code)
     assert "DATABASE_URL is required in production: postgresql://" in code
 

@@ -174,7 +174,7 @@ def test_alembic_uses_the_embedded_server_and_ends(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "alembic", "upgrade", "head"],
         cwd=copy,
-        env=os.environ | {"PYTHONPATH": str(copy)},
+        env=os.environ | {"PYTHONPATH": str(copy), "DATABASE_URL": ""},
         capture_output=True,  # a pipe that the server had inherited would never be closed
         text=True,
         timeout=60,

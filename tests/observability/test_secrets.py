@@ -47,7 +47,8 @@ async def refuse_after_refusal(session: AsyncSession) -> None:
 
 
 async def refuse_value(session: AsyncSession) -> None:
-    await (await session.connection()).execute(text("SELECT CAST(:x AS uuid)"), {"x": CANARY})
+    memory = text("SELECT set_config('work_mem', :size, true)")
+    await (await session.connection()).execute(memory, {"size": CANARY})
 
 
 async def refuse_input(_: AsyncSession) -> None:
