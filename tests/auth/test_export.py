@@ -82,7 +82,7 @@ async def test_export_has_no_secret(app: FastAPI, session: AsyncSession) -> None
         if isinstance(column.type, LargeBinary):
             for data in await connection.scalars(select(column)):
                 secrets |= {*write(data)}
-    assert len(secrets) > 40
+    assert len(secrets) > 20  # also where features are left out
     assert not [secret for secret in secrets if secret in text]
 
 
