@@ -2,12 +2,13 @@
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+from typing import Any
 
-from playwright.sync_api import Browser, BrowserType, Error, sync_playwright
+from playwright.sync_api import Browser, BrowserType, ConsoleMessage, Error, Page, sync_playwright
 
 MISSING = (
     "THE PAGES WERE NOT TRIED IN A BROWSER: there is no Chromium or Chrome here. Install one"
@@ -45,3 +46,33 @@ def _launch(chromium: BrowserType, path: str) -> Browser:
         except Error:
             pass
     return chromium.launch(executable_path=path)
+
+
+@contextmanager
+def visiting(
+    browser: Browser, url: str, *expected: str, **usual: Any
+) -> Iterator[Callable[..., Page]]:
+    """Open pages of new visitors; no script may fail, and nothing violate the policy.
+
+    The browser itself says some things that are `expected`, such as of an answer 4xx.
+    """
+    contexts, complaints = [], []
+
+    def listen(message: ConsoleMessage) -> None:
+        if not message.text.startswith(("Failed to load resource", *expected)):
+            complaints.append(message.text)
+
+    def open_page(path: str, **options: Any) -> Page:
+        context = browser.new_context(base_url=url, **usual | options)
+        contexts.append(context)
+        context.set_default_timeout(30_000)  # a machine may be busy with other tests
+        page = context.new_page()
+        page.on("console", listen)
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.goto(path)
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert complaints == []

@@ -86,7 +86,7 @@ def check(answer: Response) -> None:
     assert "server" not in answer.headers
 
 
-# The pages show what they refuse: tests/auth/test_pages.py looks at it.
+# The pages show what they refuse: tests/auth/test_page_refusals.py looks at it.
 @pytest.mark.parametrize("route", [route for route in ROUTES if route not in FORMS])
 async def test_asvs_3_4_4_headers_are_on_every_refusal(client: AsyncClient, route: str) -> None:
     method, path = route.split()
