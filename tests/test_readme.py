@@ -143,7 +143,8 @@ GROWING = (
     *("tests/test_cli.py", "tests/users/test_service.py", "tests/audit/test_keeping.py"),
     *("tests/database/test_schema.py", "tests/second_factors/test_commands.py"),
     *("tests/items/test_seed.py", "tests/site/test_flows.py", "tests/site/test_routes.py"),
-    *("tests/site/test_in_browser.py", "tests/web/test_catalogs.py", "tests/settings"),
+    *("tests/site/test_account_in_browser.py", "tests/site/test_administration_in_browser.py"),
+    *("tests/web/test_catalogs.py", "tests/settings"),
     "tests/test_architecture.py",
 )
 AFFECTED = (

@@ -10,19 +10,12 @@ from sqlalchemy import URL
 from app.database.url import libpq_uri
 from tests.browsers import MISSING, find_browser, running_browser
 from tests.factories import PASSWORD
+from tests.passkeys.browsers import add_authenticator
 from tests.servers import find_free_port, running_app
 
 if find_browser() is None:
     pytest.skip(MISSING, allow_module_level=True)
 
-AUTHENTICATOR = {
-    "protocol": "ctap2",
-    "transport": "internal",
-    "hasResidentKey": True,
-    "hasUserVerification": True,
-    "isUserVerified": True,
-    "automaticPresenceSimulation": True,
-}
 # What a front end does: send JSON, and pass options and credentials between service and browser.
 SCRIPT = """
 window.call = async (method, path, body, token) => {
@@ -72,9 +65,7 @@ def test_passkey_signs_in_alone_and_after_a_password(page: Page) -> None:
         answer: dict[str, Any] = page.evaluate(f"(a) => {expression}(...a)", list(arguments))
         return answer
 
-    devtools = page.context.new_cdp_session(page)
-    devtools.send("WebAuthn.enable")
-    devtools.send("WebAuthn.addVirtualAuthenticator", {"options": AUTHENTICATOR})
+    add_authenticator(page)
     account = {"email": "ada@example.com", "password": PASSWORD}
     user_id = run("call", "POST", "/auth/signup", account)["id"]
     token = run("logIn", *account.values())["access_token"]

@@ -8,7 +8,7 @@ from playwright.sync_api import Page, expect
 
 from app.parts import NAME
 from tests.browsers import MISSING, find_browser
-from tests.site.test_in_browser import NARROW, WIDE, Site, look, open_page, press, sign_up, site
+from tests.site.browsing import NARROW, WIDE, Site, look, open_page, press, sign_up, site
 from tools import demo
 
 if find_browser() is None:
