@@ -11,7 +11,7 @@ from app.mail.service import (
     PASSWORD_RESET,
 )
 from app.users.models import User
-from tests.auth.mails import confirm, read_outbox, reset
+from tests.auth.accounts import API, NEW_PASSWORD, confirm, read_outbox, request_change, reset
 from tests.auth.test_links import check_limited
 from tests.factories import (
     PASSWORD,
@@ -22,14 +22,6 @@ from tests.factories import (
     sign_in,
 )
 from tests.problems import read_problem
-
-API = "/api/v1"
-NEW_PASSWORD = f"new {PASSWORD}"
-
-
-async def request_change(client: AsyncClient, email: str) -> None:
-    answer = await client.post(f"{API}/users/me/email", json={"new_email": email})
-    assert (answer.status_code, answer.content) == (202, b"")
 
 
 async def test_request_email_change_answers_alike_for_a_taken_address(

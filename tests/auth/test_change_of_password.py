@@ -5,7 +5,7 @@ from httpx2 import AsyncClient
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from app.users.models import User
-from tests.auth.test_router import log_in
+from tests.auth.accounts import LONG, ME, MY_PASSWORD, log_in
 from tests.auth.test_sign_up import WEAK
 from tests.factories import (
     PASSWORD,
@@ -16,10 +16,6 @@ from tests.factories import (
     sign_in,
 )
 from tests.problems import read_problem
-
-ME = "/api/v1/users/me"
-MY_PASSWORD = "/api/v1/users/me/password"
-LONG = "Long is fine: " + "z" * 114
 
 
 async def test_change_password_sets_it_and_ends_other_sessions(

@@ -18,19 +18,15 @@ from app.mail.service import (
     mint_token,
 )
 from app.users.models import User
-from tests.auth.mails import confirm, read_outbox, reset
+from tests.auth.accounts import API, NEW_PASSWORD, confirm, read_outbox, reset
 from tests.conftest import new_client
 from tests.factories import (
-    PASSWORD,
     make_mail_token,
     make_token,
     make_user,
     move_mail_tokens_back,
 )
 from tests.problems import read_problem
-
-API = "/api/v1"
-NEW_PASSWORD = f"new {PASSWORD}"
 
 
 async def test_deactivation_kills_links_for_good(

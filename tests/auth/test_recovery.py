@@ -9,7 +9,7 @@ from app.mail.service import (
     PASSWORD_RESET,
 )
 from app.users.models import User
-from tests.auth.mails import confirm, read_outbox, reset
+from tests.auth.accounts import API, NEW_PASSWORD, confirm, read_outbox, reset
 from tests.factories import (
     PASSWORD,
     make_account,
@@ -20,9 +20,6 @@ from tests.factories import (
     sign_in,
 )
 from tests.problems import read_problem
-
-API = "/api/v1"
-NEW_PASSWORD = f"new {PASSWORD}"
 
 
 async def log_in(client: AsyncClient, email: str, password: str) -> int:

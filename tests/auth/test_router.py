@@ -3,24 +3,17 @@ from hashlib import sha256
 
 import pytest
 from fastapi import FastAPI
-from httpx2 import ASGITransport, AsyncClient, Response
+from httpx2 import ASGITransport, AsyncClient
 from sqlmodel import select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from app.auth.models import LoginSession
+from tests.auth.accounts import AUTH, ME, log_in
 from tests.factories import (
     PASSWORD,
     make_user,
 )
 from tests.problems import read_problem
-
-AUTH = "/api/v1/auth"
-ME = "/api/v1/users/me"
-
-
-async def log_in(client: AsyncClient, username: str, password: str = PASSWORD) -> Response:
-    form = {"username": username, "password": password}
-    return await client.post(f"{AUTH}/login", data=form)
 
 
 async def test_log_in_returns_a_token_that_works(

@@ -8,16 +8,13 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from app.auth.models import LoginSession
 from app.users.models import User
-from tests.auth.test_router import log_in
+from tests.auth.accounts import AUTH, ME, log_in
 from tests.factories import (
     make_token,
     make_user,
     move_login_back,
 )
 from tests.problems import read_problem
-
-AUTH = "/api/v1/auth"
-ME = "/api/v1/users/me"
 
 
 async def test_log_in_keeps_the_twenty_sessions_used_last(

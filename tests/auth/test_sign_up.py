@@ -13,7 +13,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from app.parts import create_hasher
 from app.settings import Settings
 from app.users.models import User
-from tests.auth.test_router import log_in
+from tests.auth.accounts import AUTH, LONG, log_in
 from tests.factories import (
     HASHER,
     PASSWORD,
@@ -22,8 +22,6 @@ from tests.factories import (
 )
 from tests.problems import read_problem
 
-AUTH = "/api/v1/auth"
-LONG = "Long is fine: " + "z" * 114
 SIGN_UP = make_account()
 
 
