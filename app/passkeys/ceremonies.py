@@ -1,6 +1,6 @@
 """WebAuthn, level 3: what browsers are asked for, and whether their answers are right.
 
-The library is imported by who calls it: it has a tenth of the service's imports, and 8 MiB of a
+The library is imported by who calls it: it has a tenth of the service's imports, and 7 MiB of a
 worker that may never see a passkey.
 """
 
