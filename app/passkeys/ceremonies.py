@@ -9,13 +9,13 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 from urllib.parse import urlsplit
 
+from app.passkeys.models import Passkey
+from app.users.models import User
+
 if TYPE_CHECKING:
     from webauthn.authentication.verify_authentication_response import VerifiedAuthentication
     from webauthn.helpers.structs import PublicKeyCredentialDescriptor
     from webauthn.registration.verify_registration_response import VerifiedRegistration
-
-from app.passkeys.models import Passkey
-from app.users.models import User
 
 Credential = Mapping[str, Any]
 _LONGEST_ID: Final = 1023  # bytes (WebAuthn, section 7.1)

@@ -1,3 +1,5 @@
+"""Another address for an account: who may ask for it, and what it ends."""
+
 from collections.abc import Awaitable, Callable
 
 import pytest

@@ -1,3 +1,5 @@
+"""Another password for an account, which its owner knows already."""
+
 import json
 
 import pytest

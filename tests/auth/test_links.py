@@ -1,3 +1,5 @@
+"""The links of mails: how long, how often, and for what they count."""
+
 import asyncio
 from datetime import timedelta
 

@@ -1,3 +1,5 @@
+"""Login sessions: how many there are, who sees them, and what ends them."""
+
 from uuid import uuid4
 
 import pytest

@@ -1,3 +1,5 @@
+"""Sign-up, and the passwords that it takes."""
+
 import json
 from typing import Any
 from uuid import UUID

@@ -1,3 +1,5 @@
+"""The live application's database, and others that write to it."""
+
 from collections.abc import AsyncIterator
 
 import pytest

@@ -1,3 +1,5 @@
+"""What the connections of the pool are like."""
+
 import asyncio
 
 import pytest

@@ -1,3 +1,5 @@
+"""Requests about one account that meet."""
+
 import asyncio
 
 import bcrypt

@@ -1,3 +1,5 @@
+"""What the service has logged, and a route that works as a test wants."""
+
 import json
 import logging
 from collections.abc import Callable

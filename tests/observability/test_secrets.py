@@ -1,3 +1,5 @@
+"""What no log shows."""
+
 import json
 import logging
 from collections.abc import Callable

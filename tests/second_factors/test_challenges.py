@@ -1,3 +1,5 @@
+"""Half a login: whose it is, and what ends it."""
+
 from collections.abc import Mapping
 from typing import Any
 

@@ -1,3 +1,5 @@
+"""`make demo` ends as a whole."""
+
 import os
 import socket
 import subprocess

@@ -1,3 +1,5 @@
+"""One's own account."""
+
 from typing import Any
 from uuid import UUID
 

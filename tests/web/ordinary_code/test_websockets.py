@@ -33,9 +33,11 @@ async def serving(app: FastAPI) -> AsyncIterator[str]:
     while not server.started:  # noqa: ASYNC110  # uvicorn has no event for it
         await asyncio.sleep(0)
     port = server.servers[0].sockets[0].getsockname()[1]
-    yield f"ws://127.0.0.1:{port}/work"
-    server.should_exit = True
-    await task
+    try:
+        yield f"ws://127.0.0.1:{port}/work"
+    finally:
+        server.should_exit = True
+        await task
 
 
 @pytest.fixture
